@@ -1,0 +1,104 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// The settings that every target is built with: see docs/architecture.md, "How the code is kept honest".
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .strictMemorySafety(),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let collections = Target.Dependency.product(name: "Collections", package: "swift-collections")
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+
+/// A module of the hub: what it is allowed to import is held by Tests/ArchitectureTests.
+func module(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+/// A plugin sees the plugin API and nothing else of the hub; the compiler sees to it through `packageAccess: false`.
+func plugin(_ name: String) -> [Target] {
+    [
+        .target(
+            name: name,
+            dependencies: ["MailHubPlugin"],
+            path: "Plugins/\(name)/Sources",
+            packageAccess: false,
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "\(name)Tests",
+            dependencies: [.init(stringLiteral: name), "MailHubPlugin"],
+            path: "Plugins/\(name)/Tests",
+            packageAccess: false,
+            swiftSettings: settings
+        ),
+    ]
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, exclude: [], swiftSettings: settings)
+}
+
+let package = Package(
+    name: "MailHub",
+    products: [
+        .executable(name: "mailhub", targets: ["MailHubCommand"]),
+        .library(name: "MailHub", targets: ["MailHub"]),
+        .library(name: "MailHubPlugin", targets: ["MailHubPlugin"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    ],
+    targets: [
+        module("SMTP", [nioCore]),
+        module("InternetMessage", ["SMTP", nioCore]),
+        module("MailHubPlugin", ["SMTP", "InternetMessage", nioCore, logging]),
+        module("MailQueue", ["SMTP", nioCore, logging, grdb, collections]),
+        .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
+        module("DNSResolver", ["CUnbound", "MailHubPlugin", "SMTP", nioCore, nioPosix]),
+        module("Reception", ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]),
+        module("Delivery", ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]),
+        module("Administration", ["SMTP", "MailQueue", nioCore, nioPosix, logging]),
+        module(
+            "MailHub",
+            [
+                "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "DNSResolver", "Reception", "Delivery",
+                "Administration", nioCore, nioPosix, logging, metrics, serviceLifecycle,
+            ]
+        ),
+        .executableTarget(
+            name: "MailHubCommand",
+            dependencies: ["MailHub", "Administration", "StaticRecipients", "SizeLimits", argumentParser, logging],
+            swiftSettings: settings
+        ),
+        tests("SMTPTests", ["SMTP", nioCore]),
+        tests("InternetMessageTests", ["InternetMessage", "SMTP", nioCore]),
+        tests("MailQueueTests", ["MailQueue", "SMTP", nioCore, logging]),
+        tests("DNSResolverTests", ["DNSResolver", "MailHubPlugin", "SMTP", nioCore]),
+        tests(
+            "ReceptionTests",
+            ["Reception", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioEmbedded, logging]
+        ),
+        tests("DeliveryTests", ["Delivery", "SMTP", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]),
+        tests("MailHubTests", ["MailHub", "MailHubPlugin", "SMTP", logging]),
+        tests("ArchitectureTests", []),
+    ] + plugin("StaticRecipients") + plugin("SizeLimits")
+)

@@ -1,0 +1,2 @@
+// The C API of libunbound, for the module DNSResolver alone.
+#include <unbound.h>

@@ -1,0 +1,33 @@
+public import SMTP
+
+/// Asked at MAIL.
+public protocol SenderHook: HubPlugin {
+    /// - Returns: whether mail from this sender is taken.
+    func sender(_ transaction: TransactionContext, _ session: SessionContext) async throws -> SenderOutcome
+}
+
+/// Asked at RCPT, for policy: greylisting, rates, block lists.
+public protocol RecipientHook: HubPlugin {
+    /// - Parameter recipient: not yet part of the transaction's envelope.
+    /// - Returns: whether mail to this recipient is taken.
+    func recipient(
+        _ recipient: EnvelopeRecipient,
+        _ transaction: TransactionContext,
+        _ session: SessionContext
+    ) async throws -> RecipientOutcome
+}
+
+/// Asked at RCPT for recipients of the served domains: does it exist, what is it really, where does it live.
+///
+/// When resolvers are configured and all answer `next`, the recipient does not exist. When none is configured, every
+/// recipient of a served domain exists.
+public protocol RecipientResolver: HubPlugin {
+    /// - Returns: what is known about the mailbox.
+    func resolve(_ mailbox: Mailbox, _ session: SessionContext) async throws -> RecipientResolution
+}
+
+/// Asked at DATA and at the first BDAT of a transaction.
+public protocol DataHook: HubPlugin {
+    /// - Returns: whether the content may be sent.
+    func data(_ transaction: TransactionContext, _ session: SessionContext) async throws -> DataOutcome
+}
