@@ -10,9 +10,12 @@ public struct Reply: Hashable, Sendable {
     public let lines: [String]
 
     /// Makes a reply; line ends and control characters in the text become spaces, non-ASCII characters `?`.
-    public init(_ code: ReplyCode, _ enhanced: EnhancedStatusCode? = nil, _ text: String) {
+    public init(_ code: ReplyCode, _ enhanced: EnhancedStatusCode?, _ text: String) {
         self.init(code, enhanced, lines: [text])
     }
+
+    /// Makes a reply without an enhanced code: greetings and 3yz replies (RFC 2034 section 4).
+    public init(_ code: ReplyCode, _ text: String) { self.init(code, nil, lines: [text]) }
 
     /// Makes a reply of several lines; an empty list gives one empty line.
     public init(_ code: ReplyCode, _ enhanced: EnhancedStatusCode? = nil, lines: [String]) {
