@@ -1,12 +1,94 @@
-/// The header section of a message. (Placeholder interface: completed by the InternetMessage work.)
+public import NIOCore
+
+/// The header section of a message (RFC 5322 section 2.2): what stands before the first empty line.
+///
+/// Nothing is ever refused (RFC 5321 sections 3.3 and 3.7.2): a line that is no field is kept as a nameless one. Every field
+/// keeps its octets, so what nobody edited is written as it came.
 public struct HeaderSection: Hashable, Sendable {
-    /// One field.
-    public struct Field: Hashable, Sendable {
-        /// The name as written.
-        public let name: String
-        /// The unfolded value, without leading and trailing white space; octets that are not UTF-8 are replaced.
-        public let value: String
+    /// The most octets that are taken as header fields; what follows counts as body.
+    public static let mostOctets = 256 * 1024
+    /// The most fields that are taken; what follows counts as body.
+    public static let mostFields = 10_000
+
+    /// The fields in order, malformed lines among them.
+    public internal(set) var fields: [Field]
+    /// Octets that the section took in the message, the empty line included: the offset of the body.
+    ///
+    /// Edits do not change it.
+    public let length: Int
+    /// The empty line as it came; no octets where the message has none, or where a limit was reached before it.
+    private let separator: ByteBuffer
+
+    /// A section without fields, for a message that is yet to be written.
+    public init() {
+        self.fields = []
+        self.length = 0
+        self.separator = ByteBuffer(bytes: [0x0D, 0x0A])
     }
-    /// The fields in order.
-    public let fields: [Field]
+
+    /// Parses the start of a message up to the first empty line; does not consume the buffer.
+    ///
+    /// - Parameter message: a whole message, or so much of its start that the header section is in it.
+    public init(parsing message: ByteBuffer) {
+        var rest = message
+        var fields: [Field] = []
+        var separator = ByteBuffer()
+        while fields.count < Self.mostFields, let length = Self.lineLength(in: rest) {
+            if Self.isEmptyLine(rest, length: length) {
+                separator = rest.readSlice(length: length) ?? ByteBuffer()
+                break
+            }
+            let fieldLength = Self.fieldLength(in: rest, firstLine: length)
+            let taken = message.readableBytes - rest.readableBytes
+            guard taken + fieldLength <= Self.mostOctets, let raw = rest.readSlice(length: fieldLength) else { break }
+            fields.append(Field(raw: raw))
+        }
+        self.fields = fields
+        self.separator = separator
+        self.length = message.readableBytes - rest.readableBytes
+    }
+
+    /// Appends the section to a buffer: unedited fields as they came, then the empty line if there was one.
+    public func write(into buffer: inout ByteBuffer) {
+        for (index, field) in self.fields.enumerated() {
+            buffer.writeImmutableBuffer(field.raw)
+            let isLast = index == self.fields.count - 1 && self.separator.readableBytes == 0
+            if !isLast, field.raw.readableBytesView.last != 0x0A { buffer.writeStaticString("\r\n") }
+        }
+        buffer.writeImmutableBuffer(self.separator)
+    }
+
+    /// Octets of the next line with its end; all of the rest where no end follows, `nil` at the end.
+    private static func lineLength(in rest: ByteBuffer) -> Int? {
+        let view = rest.readableBytesView
+        guard !view.isEmpty else { return nil }
+        return view.firstIndex(of: 0x0A).map { $0 - view.startIndex + 1 } ?? view.count
+    }
+
+    private static func isEmptyLine(_ rest: ByteBuffer, length: Int) -> Bool {
+        let line = rest.readableBytesView.prefix(length)
+        return line.elementsEqual([0x0D, 0x0A]) || line.elementsEqual([0x0A])
+    }
+
+    /// Octets of a line with the lines that continue it: those that begin with white space (RFC 5322 section 2.2.3).
+    private static func fieldLength(in rest: ByteBuffer, firstLine: Int) -> Int {
+        let view = rest.readableBytesView
+        var end = view.startIndex + firstLine
+        while end < view.endIndex, view[end] == 0x20 || view[end] == 0x09 {
+            guard end - view.startIndex <= Self.mostOctets else { break }  // over the limit: no need for its end
+            end = view[end...].firstIndex(of: 0x0A).map { $0 + 1 } ?? view.endIndex
+        }
+        return end - view.startIndex
+    }
+}
+
+extension HeaderSection {
+    /// The first field of a name; names are compared without regard to case (RFC 5322 section 1.2.2).
+    public func first(named name: String) -> Field? { self.fields.first { $0.isNamed(name) } }
+
+    /// All fields of a name, from the top.
+    public func all(named name: String) -> [Field] { self.fields.filter { $0.isNamed(name) } }
+
+    /// How many fields have a name.
+    public func count(named name: String) -> Int { self.fields.count { $0.isNamed(name) } }
 }
