@@ -10,6 +10,11 @@ package struct CommandSequence: Sendable {
         package let kind: Kind
         /// The argument.
         package let name: String
+
+        package init(kind: Kind, name: String) {
+            self.kind = kind
+            self.name = name
+        }
     }
 
     /// How the content of the open transaction arrives.

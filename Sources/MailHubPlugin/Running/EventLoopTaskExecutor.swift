@@ -1,0 +1,14 @@
+package import NIOCore
+
+/// Lets a task's code that belongs to no actor run on an event loop, so that it stays on the thread of its connection.
+package final class EventLoopTaskExecutor: TaskExecutor {
+    private let eventLoop: any EventLoop
+
+    package init(_ eventLoop: any EventLoop) { self.eventLoop = eventLoop }
+
+    package func enqueue(_ job: consuming ExecutorJob) {
+        let unowned = UnownedJob(job)
+        let executor = unsafe self.asUnownedTaskExecutor()
+        self.eventLoop.execute { unsafe unowned.runSynchronously(on: executor) }
+    }
+}

@@ -1,0 +1,82 @@
+import MailHubPlugin
+import MailQueue
+import SMTP
+
+/// DATA (RFC 5321 section 4.1.1.4) and BDAT (RFC 3030 section 2): up to the moment when content begins.
+extension SMTPSession {
+    private var hasRecipients: Bool { (self.transaction?.acceptedRecipients ?? 0) > 0 }
+
+    func data() -> Work? {
+        switch self.sequence.data(hasRecipients: self.hasRecipients) {
+        case .reply(let reply):
+            self.refuse(reply)
+            return nil
+        case .askHooks:
+            guard self.settings.hooks.data.isEmpty else { return .content(chunk: nil) }
+            self.beginContent(nil)
+            return nil
+        }
+    }
+
+    func chunk(size: Int, isLast: Bool) -> Work? {
+        switch self.sequence.chunk(hasRecipients: self.hasRecipients) {
+        case .discard(let reply):
+            self.mode = .chunk(remaining: size, isLast: isLast, discardedWith: reply)
+        case .receive:
+            self.mode = .chunk(remaining: size, isLast: isLast, discardedWith: nil)
+        case .askHooks:
+            guard self.settings.hooks.data.isEmpty else { return .content(chunk: (size, isLast)) }
+            self.beginContent((size, isLast))
+        }
+        return nil
+    }
+
+    func askAboutContent(_ chunk: (size: Int, isLast: Bool)?) async {
+        guard let transaction = self.transaction, let envelope = self.sequence.envelope else { return }
+        let context = self.context
+        let seen = TransactionContext(
+            envelope: envelope,
+            queueIdentifier: transaction.id.description,
+            facts: transaction.facts
+        )
+        let result = await self.runner.run(self.settings.hooks.data, true, willWait: self.flush) {
+            hook, _ -> DataOutcome? in
+            switch try await hook.data(seen, context) {
+            case .next: nil
+            case let outcome: outcome
+            }
+        }
+        switch result {
+        case .passed, .decided(.next, _), .decided(.accept, _):
+            self.beginContent(chunk)
+        case .decided(.reject(let reply), _):
+            self.refuseContent(chunk, reply.withClass(.permanentFailure, else: .policyRefusal))
+        case .decided(.defer(let reply), _):
+            self.refuseContent(chunk, reply.withClass(.transientFailure, else: .temporaryFailure))
+        case .decided(.disconnect(let reply), _):
+            self.disconnect(with: reply)
+        case .failed:
+            self.refuseContent(chunk, .temporaryFailure)
+        }
+    }
+
+    private func beginContent(_ chunk: (size: Int, isLast: Bool)?) {
+        self.sequence.contentDecided(isAccepted: true, inChunks: chunk != nil)
+        self.openSpool()
+        if let chunk {
+            self.mode = .chunk(remaining: chunk.size, isLast: chunk.isLast, discardedWith: nil)
+        } else {
+            self.mode = .data(DataDecoder())
+            self.reply(.startData)
+        }
+    }
+
+    private func refuseContent(_ chunk: (size: Int, isLast: Bool)?, _ reply: Reply) {
+        self.sequence.contentDecided(isAccepted: false, inChunks: chunk != nil)
+        if let chunk {
+            self.mode = .chunk(remaining: chunk.size, isLast: chunk.isLast, discardedWith: reply)
+        } else {
+            self.refuse(reply)
+        }
+    }
+}

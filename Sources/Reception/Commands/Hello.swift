@@ -1,0 +1,71 @@
+import MailHubPlugin
+import SMTP
+
+/// EHLO, HELO and LHLO (RFC 5321 section 4.1.1.1, RFC 2033 section 4.1).
+extension SMTPSession {
+    func hello(_ hello: CommandSequence.Hello) -> Work? {
+        switch self.sequence.hello(hello) {
+        case .reply(let reply):
+            self.refuse(reply)
+        case .askHooks:
+            guard self.settings.hooks.hello.isEmpty else { return .hello(hello) }
+            self.reply(self.sequence.helloDecided(.accepted(self.welcome(hello))))
+            self.transactionWasReset()
+        }
+        return nil
+    }
+
+    func askAboutHello(_ hello: CommandSequence.Hello) async {
+        let context = self.context
+        let result = await self.runner.run(self.settings.hooks.hello, true, willWait: self.flush) {
+            hook, _ -> HelloOutcome? in
+            switch try await hook.hello(hello.name, context) {
+            case .next: nil
+            case let outcome: outcome
+            }
+        }
+        switch result {
+        case .passed, .decided(.next, _), .decided(.accept, _):
+            self.reply(self.sequence.helloDecided(.accepted(self.welcome(hello))))
+            await self.discardTransaction()
+        case .decided(.reject(let reply), _):
+            self.refuse(self.sequence.helloDecided(.refused(reply.withClass(.permanentFailure, else: .policyRefusal))))
+        case .decided(.defer(let reply), _):
+            self.refuse(self.sequence.helloDecided(.refused(reply.withClass(.transientFailure, else: .temporaryFailure))))
+        case .decided(.disconnect(let reply), _):
+            self.disconnect(with: reply)
+        case .failed:
+            self.refuse(self.sequence.helloDecided(.refused(.temporaryFailure)))
+        }
+    }
+
+    /// What the hub can do (RFC 5321 section 4.1.1.1): the extensions of RFC 1870, 2034, 2920, 3030, 3461, 6152, 6531.
+    private func welcome(_ hello: CommandSequence.Hello) -> Reply {
+        let greeting = "\(self.settings.hostname) greets \(hello.name)"
+        switch hello.kind {
+        case .helo:
+            return Reply(250, greeting)
+        case .ehlo, .lhlo:
+            let extensions = [
+                "PIPELINING", "SIZE \(self.listener.limits.messageSize)", "EXPN", "HELP", "8BITMIME", "SMTPUTF8", "CHUNKING",
+                "ENHANCEDSTATUSCODES", "DSN",
+            ]
+            return Reply(250, nil, lines: [greeting] + extensions)
+        }
+    }
+
+    /// A plugin wants the session to end.
+    func disconnect(with reply: Reply) {
+        let text = reply.text
+        switch reply.code.replyClass {
+        case .permanentFailure: self.end(with: reply)
+        case .completion, .intermediate, .transientFailure, .invalid:
+            self.end(with: Reply(421, reply.enhanced ?? .init(7, 0), "\(self.settings.hostname) \(text)"))
+        }
+    }
+}
+
+extension Reply {
+    /// For a plugin that refuses with a reply of the wrong class.
+    static let policyRefusal = Reply(550, .init(7, 1), "Refused by policy")
+}

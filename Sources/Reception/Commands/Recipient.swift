@@ -1,0 +1,155 @@
+import MailHubPlugin
+import MailQueue
+import NIOCore
+import SMTP
+
+/// RCPT (RFC 5321 sections 3.3, 3.6.2 and 4.1.1.3).
+extension SMTPSession {
+    func recipient(_ path: ForwardPath, _ parameters: RecipientParameters) -> Work? {
+        switch self.sequence.recipient() {
+        case .reply(let reply):
+            self.refuse(reply)
+            return nil
+        case .askHooks:
+            break
+        }
+        let mailbox: Mailbox
+        switch path {
+        case .postmaster: mailbox = self.settings.postmaster
+        case .mailbox(let given): mailbox = given
+        }
+        var recipient = EnvelopeRecipient(mailbox)
+        recipient.originalRecipient = parameters.originalRecipient
+        recipient.notify = parameters.notify
+        let isServed = path == .postmaster || self.isServed(mailbox)
+        if !isServed, let refusal = self.relayRefusal(for: mailbox) {
+            self.refuseRecipient(mailbox, refusal)
+            return nil
+        }
+        let hooks = self.settings.hooks
+        guard hooks.recipient.isEmpty, !isServed || hooks.resolver.isEmpty else {
+            return .recipient(recipient, isServed: isServed)
+        }
+        self.acceptRecipient([recipient], as: mailbox)
+        return nil
+    }
+
+    /// Whether mail for the mailbox is taken from anybody.
+    private func isServed(_ mailbox: Mailbox) -> Bool {
+        switch mailbox.host {
+        case .domain(let domain):
+            self.settings.servedDomains.contains(domain)
+        case .literal(let literal):  // only the postmaster lives at an address (RFC 5321 section 4.5.1)
+            mailbox.localPart.value.lowercased() == "postmaster" && literal == self.localLiteral
+        }
+    }
+
+    private var localLiteral: AddressLiteral? {
+        self.channel.localAddress.flatMap { $0.ipAddress.flatMap { IPAddress($0) } }?.literal
+    }
+
+    /// Why a client may not send to a domain that is not served: never an open relay (RFC 5321 section 3.6.2).
+    private func relayRefusal(for mailbox: Mailbox) -> Reply? {
+        guard self.isRelayClient else { return .relayingDenied }
+        guard mailbox.domain?.isFullyQualified ?? true else {
+            return Reply(550, .init(1, 2), "The domain is not fully qualified")
+        }
+        return nil
+    }
+
+    func askAboutRecipient(_ recipient: EnvelopeRecipient, isServed: Bool) async {
+        guard let transaction = self.transaction, let envelope = self.sequence.envelope else { return }
+        let mailbox = recipient.mailbox
+        var state = RecipientState(asked: recipient)
+        if isServed, !self.settings.hooks.resolver.isEmpty {
+            switch await self.resolve(mailbox) {
+            case .found(let resolved): resolved.edits.forEach { state.apply($0) }
+            case .notFound where mailbox.localPart.value.lowercased() == "postmaster":
+                state.apply(.replace(self.settings.postmaster))
+            case .notFound, .next: return self.refuseRecipient(mailbox, .noSuchMailbox)
+            case .unavailable(let why):
+                self.logger.warning("recipient cannot be checked", metadata: ["to": "\(mailbox)", "error": "\(why)"])
+                return self.refuseRecipient(mailbox, .directoryUnavailable)
+            }
+        }
+        let context = self.context
+        let seen = TransactionContext(
+            envelope: envelope,
+            queueIdentifier: transaction.id.description,
+            facts: transaction.facts
+        )
+        let result = await self.runner.run(self.settings.hooks.recipient, state, willWait: self.flush) {
+            hook, state -> RecipientOutcome? in
+            switch try await hook.recipient(state.asked, seen, context) {
+            case .next: return nil
+            case .change(let edits):
+                edits.forEach { state.apply($0) }
+                return nil
+            case .discard:
+                state.isDiscarded = true
+                return nil
+            case .hold(let reason):
+                state.holdReason = reason
+                return nil
+            case let outcome: return outcome
+            }
+        }
+        switch result {
+        case .passed(let state), .decided(.accept, let state), .decided(.next, let state), .decided(.change, let state),
+            .decided(.discard, let state), .decided(.hold, let state):
+            self.take(state, as: mailbox)
+        case .decided(.reject(let reply), _):
+            self.refuseRecipient(mailbox, reply.withClass(.permanentFailure, else: .policyRefusal))
+        case .decided(.defer(let reply), _):
+            self.refuseRecipient(mailbox, reply.withClass(.transientFailure, else: .temporaryFailure))
+        case .decided(.disconnect(let reply), _):
+            self.disconnect(with: reply)
+        case .failed:
+            self.refuseRecipient(mailbox, .temporaryFailure)
+        }
+    }
+
+    /// Asks the resolvers in order; the first that does not answer `next` decides.
+    func resolve(_ mailbox: Mailbox) async -> RecipientResolution {
+        let context = self.context
+        let result = await self.runner.run(self.settings.hooks.resolver, true, willWait: self.flush) {
+            hook, _ -> RecipientResolution? in
+            switch try await hook.resolve(mailbox, context) {
+            case .next: nil
+            case let resolution: resolution
+            }
+        }
+        return switch result {
+        case .passed: .notFound
+        case .decided(let resolution, _): resolution
+        case .failed(let plugin): .unavailable("plugin \(plugin) failed")
+        }
+    }
+
+    private func take(_ state: RecipientState, as mailbox: Mailbox) {
+        if let limit = state.sizeLimit {
+            if let declared = self.sequence.envelope?.declaredSize, declared > limit {
+                return self.refuseRecipient(mailbox, .messageTooLarge)
+            }
+            self.transaction?.sizeLimit = min(self.transaction?.sizeLimit ?? limit, limit)
+        }
+        if state.isDiscarded { self.transaction?.isDiscarded = true }
+        if let reason = state.holdReason { self.transaction?.holdReason = reason }
+        self.acceptRecipient(state.recipients, as: mailbox)
+    }
+
+    private func acceptRecipient(_ recipients: [EnvelopeRecipient], as mailbox: Mailbox) {
+        self.transaction?.acceptedRecipients += 1
+        self.reply(self.sequence.recipientDecided(.accepted(.recipientOK), adding: recipients))
+    }
+
+    private func refuseRecipient(_ mailbox: Mailbox, _ reply: Reply) {
+        self.logger.info(
+            "recipient refused",
+            metadata: [
+                "from": "\(self.sequence.envelope?.reversePath ?? .null)", "to": "\(mailbox)", "reply": "\(reply)",
+            ]
+        )
+        self.refuse(self.sequence.recipientDecided(.refused(reply), adding: []))
+    }
+}

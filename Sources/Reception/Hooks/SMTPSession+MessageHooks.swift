@@ -1,0 +1,178 @@
+import InternetMessage
+import MailHubPlugin
+import MailQueue
+import NIOCore
+import SMTP
+
+/// A message while header and message hooks look at it.
+struct MessageState: Sendable {
+    /// As received.
+    let message: ReceivedMessage
+    /// With the edits so far.
+    var header: HeaderSection
+    /// Octets of the header section as received, the empty line included.
+    let headerLength: Int
+    /// The body that a plugin put in place of the received one.
+    var body: ByteBuffer?
+    var isChanged = false
+    var isDiscarded = false
+    var holdReason: String?
+
+    /// What the next plugin sees.
+    var context: MessageContext {
+        let body = self.body?.readableBytes ?? max(PluginContent(message: self.message).size - self.headerLength, 0)
+        return MessageContext(
+            header: self.header,
+            size: (self.isChanged ? self.header.encodedLength : self.headerLength) + body,
+            content: self.isChanged
+                ? EditedContent(state: self) : PluginContent(message: self.message)
+        )
+    }
+
+    mutating func apply(_ edit: MessageEdit) throws {
+        switch edit {
+        case .header(let edit): try self.header.apply(edit)
+        case .replaceBody(let bytes): self.body = ByteBuffer(bytes: bytes)
+        }
+        self.isChanged = true
+    }
+
+    /// The message to store: the received one, or a new one written with the edits.
+    func finished(into intake: any MessageIntake) async throws(StoreError) -> ReceivedMessage {
+        guard self.isChanged else { return self.message }
+        var spool = intake.makeSpool()
+        do {
+            var isTrace = true
+            var rest = self.message.traceLength
+            try await self.message.content.forEachPiece { piece in
+                guard isTrace else { return }
+                var piece = piece
+                if let trace = piece.readSlice(length: min(rest, piece.readableBytes)) {
+                    rest -= trace.readableBytes
+                    spool.memory.writeImmutableBuffer(trace)
+                }
+                isTrace = rest > 0
+            }
+            let content = EditedContent(state: self)
+            try await content.forEachPiece { piece in
+                spool.memory.writeImmutableBuffer(piece)
+                if spool.memory.readableBytes > StoredContent.largestInline { try await spool.writeOut() }
+            }
+            let stored = try await spool.finish()
+            self.message.abandon()
+            return ReceivedMessage(content: stored, traceLength: self.message.traceLength)
+        } catch {
+            spool.abandon()
+            throw (error as? StoreError) ?? .unavailable("\(error)")
+        }
+    }
+}
+
+/// The octets of a message with a plugin's edits.
+private struct EditedContent: MessageContent {
+    let state: MessageState
+
+    var size: Int { self.state.context.size }
+
+    func forEachPiece(_ body: (ByteBuffer) async throws -> Void) async throws {
+        var header = ByteBuffer()
+        self.state.header.write(into: &header)
+        try await body(header)
+        if let replaced = self.state.body { return try await body(replaced) }
+        var skip = self.state.headerLength
+        try await PluginContent(message: self.state.message).forEachPiece { piece in
+            var piece = piece
+            let skipped = min(skip, piece.readableBytes)
+            piece.moveReaderIndex(forwardBy: skipped)
+            skip -= skipped
+            if piece.readableBytes > 0 { try await body(piece) }
+        }
+    }
+}
+
+extension SMTPSession {
+    enum MessageAnswer {
+        case taken(MessageState)
+        case refused(Reply)
+        case disconnected(Reply)
+    }
+
+    /// Asks the header hooks, then the message hooks.
+    func askAboutMessage(
+        _ message: ReceivedMessage,
+        _ envelope: Envelope,
+        _ transaction: MailTransaction
+    ) async -> MessageAnswer {
+        let state: MessageState
+        do {
+            state = try await self.opened(message)
+        } catch {
+            self.logger.error("message cannot be read", metadata: ["error": "\(error)"])
+            return .refused(.temporaryFailure)
+        }
+        let context = self.context
+        let seen = TransactionContext(
+            envelope: envelope,
+            queueIdentifier: transaction.id.description,
+            facts: transaction.facts
+        )
+        let headerResult = await self.runner.run(self.settings.hooks.header, state, willWait: self.flush) {
+            hook, state -> MessageOutcome? in
+            try Self.note(try await hook.header(state.context, seen, context), in: &state)
+        }
+        let first = self.answer(to: headerResult)
+        guard case .taken(let state) = first else { return first }
+        let result = await self.runner.run(self.settings.hooks.message, state, willWait: self.flush) {
+            hook, state -> MessageOutcome? in
+            try Self.note(try await hook.message(state.context, seen, context), in: &state)
+        }
+        return self.answer(to: result)
+    }
+
+    private func opened(_ message: ReceivedMessage) async throws -> MessageState {
+        var head = ByteBuffer()
+        try await PluginContent(message: message).forEachPiece { piece in
+            if head.readableBytes < HeaderSection.mostOctets { head.writeImmutableBuffer(piece) }
+        }
+        let header = HeaderSection(parsing: head)
+        return MessageState(message: message, header: header, headerLength: header.length)
+    }
+
+    /// Notes an outcome that lets the chain go on; any other is returned and ends it.
+    private static func note(_ outcome: MessageOutcome, in state: inout MessageState) throws -> MessageOutcome? {
+        switch outcome {
+        case .next: break
+        case .change(let edits): for edit in edits { try state.apply(edit) }
+        case .discard: state.isDiscarded = true
+        case .hold(let reason): state.holdReason = reason
+        case .accept, .reject, .defer, .disconnect: return outcome
+        }
+        return nil
+    }
+
+    private func answer(to result: ChainResult<MessageState, MessageOutcome>) -> MessageAnswer {
+        switch result {
+        case .passed(let state), .decided(.accept, let state), .decided(.next, let state), .decided(.change, let state),
+            .decided(.discard, let state), .decided(.hold, let state):
+            .taken(state)
+        case .decided(.reject(let reply), _): .refused(reply.withClass(.permanentFailure, else: .messageRefused))
+        case .decided(.defer(let reply), _): .refused(reply.withClass(.transientFailure, else: .temporaryFailure))
+        case .decided(.disconnect(let reply), _): .disconnected(reply)
+        case .failed: .refused(.temporaryFailure)
+        }
+    }
+}
+
+extension Reply {
+    /// For a plugin that refuses a message with a reply of the wrong class.
+    static let messageRefused = Reply(554, .init(7, 1), "Refused by policy")
+}
+
+extension HeaderSection {
+    /// Octets that the section takes when it is written.
+    fileprivate var encodedLength: Int {
+        var buffer = ByteBuffer()
+        self.write(into: &buffer)
+        return buffer.readableBytes
+    }
+}

@@ -1,0 +1,122 @@
+import Logging
+import MailHubPlugin
+package import NIOCore
+import NIOPosix
+import SMTP
+import Synchronization
+
+/// Accepts connections on one address and serves each with a session (RFC 5321 section 4.5.4.2).
+package final class Listener: Sendable {
+    package let settings: ListenerSettings
+    private let channel: NIOAsyncChannel<any Channel, Never>
+    private let current: @Sendable () -> ReceptionSettings
+    private let services: ReceptionServices
+    private let counts = ConnectionCounts()
+    private let sessions = Mutex<[ObjectIdentifier: SMTPSession]>([:])
+    private let isClosing = Mutex(false)
+
+    /// The port listened on: the configured one, or the one that the system chose for 0.
+    package var port: Int { self.channel.channel.localAddress?.port ?? self.settings.port }
+
+    /// Opens the listening socket.
+    ///
+    /// - Parameter current: the settings for new sessions; may give others after a reload.
+    /// - Throws: where the address cannot be bound.
+    package static func bind(
+        _ settings: ListenerSettings,
+        group: any EventLoopGroup,
+        current: @escaping @Sendable () -> ReceptionSettings,
+        services: ReceptionServices
+    ) async throws -> Listener {
+        let channel = try await ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 1024)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.autoRead, value: false)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 1024, maximum: 65536))
+            .bind(
+                host: settings.address,
+                port: settings.port,
+                serverBackPressureStrategy: .init(lowWatermark: 16, highWatermark: 256)
+            ) { child in
+                child.eventLoop.makeSucceededFuture(child)
+            }
+        return Listener(settings, channel: channel, current: current, services: services)
+    }
+
+    private init(
+        _ settings: ListenerSettings,
+        channel: NIOAsyncChannel<any Channel, Never>,
+        current: @escaping @Sendable () -> ReceptionSettings,
+        services: ReceptionServices
+    ) {
+        self.settings = settings
+        self.channel = channel
+        self.current = current
+        self.services = services
+    }
+
+    /// Serves until `shutDown()` or cancellation; returns when the last client is gone.
+    package func run() async throws {
+        try await self.channel.executeThenClose { connections, _ in
+            try await withThrowingDiscardingTaskGroup { clients in
+                for try await connection in connections {
+                    guard let client = connection.remoteAddress?.ipAddress.flatMap({ IPAddress($0) }) else {
+                        connection.close(promise: nil)
+                        continue
+                    }
+                    guard !self.isClosing.withLock({ $0 }), self.counts.admit(client, limits: self.settings.limits) else {
+                        self.turnAway(connection, client)
+                        continue
+                    }
+                    let executor = EventLoopTaskExecutor(connection.eventLoop)
+                    clients.addTask(executorPreference: executor) {
+                        await self.serve(connection, client, executor)  // never throws: one client cannot end the others
+                        self.counts.release(client)
+                    }
+                }
+            }
+        }
+    }
+
+    private func serve(_ connection: any Channel, _ client: IPAddress, _ executor: EventLoopTaskExecutor) async {
+        let session = SMTPSession(
+            channel: connection,
+            clientAddress: client,
+            listener: self.settings,
+            settings: self.current(),
+            services: self.services,
+            executor: executor
+        )
+        guard await session.attach() else { return }
+        self.sessions.withLock { $0[ObjectIdentifier(session)] = session }
+        if self.isClosing.withLock({ $0 }) { await session.shutDown() }
+        await withTaskCancellationHandler {
+            await session.run()
+        } onCancel: {
+            connection.close(promise: nil)
+        }
+        self.sessions.withLock { _ = $0.removeValue(forKey: ObjectIdentifier(session)) }
+        connection.close(promise: nil)
+    }
+
+    private func turnAway(_ connection: any Channel, _ client: IPAddress) {
+        self.services.logger.info(
+            "connection refused: too many",
+            metadata: ["listener": "\(self.settings.name)", "peer": "\(client)"]
+        )
+        var buffer = ByteBuffer()
+        Reply.tooManyConnections(hostname: self.current().hostname).write(to: &buffer)
+        connection.writeAndFlush(buffer).whenComplete { _ in connection.close(promise: nil) }
+    }
+
+    /// Stops accepting; idle clients get 421 now, others when their transaction has ended (RFC 5321 section 3.8).
+    package func shutDown() async {
+        self.isClosing.withLock { $0 = true }
+        self.channel.channel.close(promise: nil)
+        for session in self.sessions.withLock({ Array($0.values) }) { await session.shutDown() }
+    }
+
+    /// Sessions at present.
+    package var sessionCount: Int { self.counts.total }
+}

@@ -1,0 +1,37 @@
+import InternetMessage
+import MailHubPlugin
+import MailQueue
+import SMTP
+
+/// What a session keeps about its open transaction beside the envelope.
+struct MailTransaction {
+    /// The id that the message will have.
+    let id: QueueID
+    let facts = Facts()
+    /// The most octets of content that listener, plugins and recipients allow.
+    var sizeLimit: Int
+    /// RCPT commands answered with 250: a recipient may have been dropped or expanded, so this is not the envelope's count.
+    var acceptedRecipients = 0
+    /// Why a plugin wants the message held.
+    var holdReason: String?
+    /// Whether a plugin wants the message taken and thrown away.
+    var isDiscarded = false
+
+    // Content
+    var spool: ContentSpool?
+    /// Octets of the Received field that was put in front of the content.
+    var traceLength = 0
+    /// Octets received, without dot-stuffing.
+    var size = 0
+    /// Content beyond the limit is dropped; so is content after a storage failure.
+    var failure: Reply?
+    var lineEnds = BareLineEndScanner()
+    var hasBareLineEnd = false
+    /// Received fields in the content, ours included; `nil` until the header section was at hand.
+    var receivedFields: Int?
+
+    init(id: QueueID, sizeLimit: Int) {
+        self.id = id
+        self.sizeLimit = sizeLimit
+    }
+}

@@ -1,0 +1,12 @@
+package import MailQueue
+
+/// Where received messages go: the queue.
+package protocol MessageIntake: Sendable {
+    /// A place to collect the content of one message.
+    func makeSpool() -> ContentSpool
+
+    /// Takes responsibility for a message: it is durable when this returns (RFC 5321 section 6.1).
+    ///
+    /// - Throws: where it could not be stored; then nothing of it is kept.
+    func accept(_ message: NewMessage) async throws(StoreError)
+}

@@ -1,0 +1,169 @@
+import InternetMessage
+import MailHubPlugin
+import MailQueue
+import NIOCore
+import SMTP
+
+/// The content of a message on its way from the wire to the spool.
+extension SMTPSession {
+    /// Content is written out when this much has come together.
+    private static let spoolThreshold = StoredContent.largestInline
+
+    /// Prepares for content: the Received field goes on top of it (RFC 5321 section 4.4).
+    func openSpool() {
+        guard let envelope = self.sequence.envelope, let hello = self.sequence.hello,
+            let transaction = self.transaction
+        else { return }
+        let onlyRecipient = envelope.recipients.count == 1 ? envelope.recipients.first?.mailbox : nil
+        let field = ReceivedField(
+            helloName: hello.name,
+            clientAddress: self.clientAddress,
+            host: self.settings.host,
+            transmission: self.transmissionType(hello, envelope),
+            identifier: transaction.id.description,
+            // Blind copies stay blind: only a message with one recipient names it (RFC 5321 section 7.2).
+            recipient: onlyRecipient,
+            date: DateTime(self.services.clock.now)
+        )
+        var spool = self.services.intake.makeSpool()
+        field.write(into: &spool.memory)
+        self.transaction?.traceLength = spool.memory.readableBytes
+        self.transaction?.spool = spool
+    }
+
+    private func transmissionType(_ hello: CommandSequence.Hello, _ envelope: Envelope) -> TransmissionType {
+        let greeting: TransmissionType.Greeting =
+            switch hello.kind {
+            case .helo: .smtp
+            case .ehlo: .esmtp
+            case .lhlo: .lmtp
+            }
+        return TransmissionType(greeting, isInternationalized: envelope.isInternationalized)
+    }
+
+    /// A chunk all of whose octets have come.
+    var isChunkComplete: Bool {
+        if case .chunk(remaining: 0, _, _) = self.mode { true } else { false }
+    }
+
+    /// Takes content from the input.
+    func receiveContent() -> Work? {
+        switch self.mode {
+        case .commands:
+            return nil
+        case .data(var decoder):
+            let ended = self.withContentBuffer { session, buffer in
+                decoder.decode(&session.input, into: &buffer)
+            }
+            guard ended else {
+                self.mode = .data(decoder)
+                return self.workAfterContent()
+            }
+            if decoder.hasBareLineEnd { self.transaction?.hasBareLineEnd = true }
+            self.mode = .commands
+            self.sequence.contentReceived()
+            return .endOfContent
+        case .chunk(let remaining, let isLast, let refusal):
+            return self.receiveChunk(remaining: remaining, isLast: isLast, refusal: refusal)
+        }
+    }
+
+    private func receiveChunk(remaining: Int, isLast: Bool, refusal: Reply?) -> Work? {
+        let count = min(remaining, self.input.readableBytes)
+        if refusal == nil, let slice = self.input.getSlice(at: self.input.readerIndex, length: count) {
+            self.transaction?.lineEnds.scan(slice)
+            _ = self.withContentBuffer { _, buffer in buffer.writeImmutableBuffer(slice) }
+        }
+        self.input.moveReaderIndex(forwardBy: count)
+        self.mode = .chunk(remaining: remaining - count, isLast: isLast, discardedWith: refusal)
+        guard remaining == count else { return self.workAfterContent() }
+        self.mode = .commands
+        if let refusal {
+            self.refuse(refusal)
+        } else if isLast {
+            self.transaction?.lineEnds.finish()
+            self.sequence.contentReceived()
+            return .endOfContent
+        } else if let failure = self.transaction?.failure {
+            self.sequence.contentFailed()
+            self.transactionWasReset()
+            self.refuse(failure)
+        } else {
+            self.sequence.chunkReceived()
+            self.reply(.ok)
+            return self.workAfterContent()
+        }
+        return nil
+    }
+
+    /// Adds to the content through `body`, keeping count; content beyond the limit is dropped (RFC 1870 section 6.3).
+    private func withContentBuffer<Result>(
+        _ body: (isolated SMTPSession, inout ByteBuffer) -> Result
+    ) -> Result {
+        var buffer = ByteBuffer()
+        var spool = self.transaction?.spool.take()
+        let isKept = spool != nil && self.transaction?.failure == nil
+        if isKept, let memory = spool?.takeMemory() { buffer = memory }
+        let before = buffer.readableBytes
+        let result = body(self, &buffer)
+        self.transaction?.size += buffer.readableBytes - before
+        if isKept {
+            if let transaction = self.transaction, transaction.size > transaction.sizeLimit {
+                self.transaction?.failure = .messageTooLarge
+            } else {
+                spool?.memory = buffer
+            }
+        }
+        self.transaction?.spool = spool
+        return result
+    }
+
+    private func workAfterContent() -> Work? {
+        guard let transaction = self.transaction else { return nil }
+        if transaction.failure == nil {
+            return (transaction.spool?.memory.readableBytes ?? 0) > Self.spoolThreshold ? .spool : nil
+        }
+        if transaction.size > transaction.sizeLimit + 2 * self.listener.limits.messageSize {
+            self.logger.info("endless content", metadata: ["size": "\(transaction.size)"])
+            self.end(with: Reply(421, .init(3, 4), "\(self.settings.hostname) message far too large, closing connection"))
+        }
+        return nil
+    }
+
+    func writeOutContent() async {
+        guard var spool = self.transaction?.spool.take() else { return }
+        self.noteTraceCount(in: spool.memory)
+        do {
+            try await spool.writeOut()
+        } catch {
+            self.transaction?.failure = self.reply(to: error)
+        }
+        self.transaction?.spool = spool
+    }
+
+    /// Counts Received fields while the header section is at hand (RFC 5321 section 6.3).
+    func noteTraceCount(in content: ByteBuffer) {
+        guard self.transaction?.receivedFields == nil else { return }
+        self.transaction?.receivedFields = ContentTraits(of: content).receivedCount
+    }
+
+    func reply(to error: StoreError) -> Reply {
+        self.logger.error("message cannot be stored", metadata: ["error": "\(error)"])
+        return switch error {
+        case .noSpace: .noSpace
+        case .unavailable, .damaged: .temporaryFailure
+        }
+    }
+
+    // MARK: The end of a transaction
+
+    /// RSET, or an accepted EHLO, where nothing must be awaited: content is there only while chunks arrive.
+    func transactionWasReset() {
+        guard let transaction = self.transaction else { return }
+        self.transaction = nil
+        transaction.spool?.abandon()
+    }
+
+    /// Drops the open transaction and what it has stored.
+    func discardTransaction() async { self.transactionWasReset() }
+}

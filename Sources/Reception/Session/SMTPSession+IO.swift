@@ -1,0 +1,120 @@
+import MailHubPlugin
+import NIOCore
+import SMTP
+
+/// Octets in and out, and the session's time limits.
+extension SMTPSession {
+    /// More input is not asked for while this much lies unread.
+    private static let inputHighWater = 256 * 1024
+
+    // MARK: Called by the channel handler, on the event loop
+
+    func received(_ buffer: inout ByteBuffer) {
+        self.isReadRequested = false
+        self.lastActivity = .now()
+        if self.input.readableBytes == 0 { self.input = buffer } else { self.input.writeBuffer(&buffer) }
+    }
+
+    func disconnected() {
+        self.isDisconnected = true
+        self.inputArrived()
+    }
+
+    func writabilityChanged() { self.requestRead() }
+
+    // MARK: Output
+
+    /// Adds a reply to what leaves at the next flush.
+    func reply(_ reply: Reply) {
+        guard !self.isDisconnected else { return }
+        self.logger.trace("reply", metadata: ["reply": "\(reply)"])
+        reply.write(to: &self.output)
+    }
+
+    /// Replies, and counts the client's mistake: too many end the session (RFC 5321 section 7.8).
+    func refuse(_ reply: Reply) {
+        self.reply(reply)
+        guard reply.code.replyClass == .permanentFailure else { return }
+        self.errors += 1
+        guard self.errors >= self.listener.limits.errors else { return }
+        self.logger.info("too many errors", metadata: ["errors": "\(self.errors)"])
+        self.end(with: .tooManyErrors(hostname: self.settings.hostname))
+    }
+
+    /// Replies for the last time; the connection is closed behind it.
+    func end(with reply: Reply) {
+        self.reply(reply)
+        self.sequence.close()
+        self.isClosing = true
+    }
+
+    /// Sends the replies collected so far.
+    func flush() {
+        if self.output.readableBytes > 0, !self.isDisconnected {
+            let bytes = self.output
+            self.output = ByteBuffer()
+            self.channel.writeAndFlush(bytes, promise: nil)
+        }
+        if self.input.readableBytes == 0 { self.input = ByteBuffer() }  // an idle session holds no buffer
+        if self.isClosing, !self.isDisconnected { self.channel.close(promise: nil) }
+    }
+
+    // MARK: Input
+
+    /// Asks for more input, unless there is enough, or the client does not take our replies.
+    func requestRead() {
+        guard !self.isReadRequested, !self.isClosing, !self.isDisconnected, self.channel.isWritable,
+            self.input.readableBytes < Self.inputHighWater
+        else { return }
+        self.isReadRequested = true
+        self.channel.read()
+    }
+
+    // MARK: Time
+
+    /// One timer a session: at its end it looks when the client was last heard of, and is set again for the rest.
+    func startTimer() {
+        self.lastActivity = .now()
+        self.schedule(at: self.lastActivity + TimeAmount(self.timeLimit))
+    }
+
+    private var timeLimit: Duration {
+        switch self.mode {
+        case .commands: self.listener.limits.commandTime
+        case .data, .chunk: self.listener.limits.dataTime
+        }
+    }
+
+    private func schedule(at deadline: NIODeadline) {
+        self.timer = self.eventLoop.scheduleTask(deadline: deadline) {
+            self.assumeIsolated { $0.timerFired() }
+        }
+    }
+
+    private func timerFired() {
+        guard !self.isDisconnected else { return }
+        let limit = self.lastActivity + TimeAmount(self.timeLimit)
+        if !self.isReadRequested {
+            // We are at work, or the client does not read: its time begins when we wait for it.
+            guard !self.isClosing else { return self.channel.close(promise: nil) }
+            if self.channel.isWritable { self.lastActivity = .now() }
+        }
+        guard limit <= .now() else { return self.schedule(at: limit) }
+        guard self.isReadRequested || !self.channel.isWritable else {
+            return self.schedule(at: .now() + TimeAmount(self.timeLimit))
+        }
+        self.logger.info("client timed out")
+        self.end(with: .timedOut(hostname: self.settings.hostname))
+        self.flush()
+    }
+}
+
+extension Reply {
+    /// What a session is told that a plugin refused without a fitting reply.
+    static let sessionRefused = Reply(554, .init(7, 1), "No service for you")
+
+    /// The reply, where its class is the one that the outcome demands; a plugin's slip does not turn a refusal around.
+    func withClass(_ wanted: ReplyClass, else fallback: Reply) -> Reply {
+        self.code.replyClass == wanted ? self : fallback
+    }
+}

@@ -1,0 +1,284 @@
+import InternetMessage
+import Logging
+import MailHubPlugin
+import MailQueue
+import NIOCore
+import SMTP
+
+/// One connected client (RFC 5321 section 2.3.7), on its channel's event loop: decoder, state machine and session share one
+/// thread.
+///
+/// Input is carried out by `advance()` as far as that needs no waiting, straight from the channel's callback. What must wait
+/// (a hook, a commit, a large content) is `Work` for the session's one task, `run()`; meanwhile nothing is read.
+package actor SMTPSession {
+    nonisolated let eventLoop: any EventLoop
+    package nonisolated var unownedExecutor: UnownedSerialExecutor {
+        unsafe self.eventLoop.executor.asUnownedSerialExecutor()
+    }
+
+    /// Something that has to be awaited.
+    enum Work {
+        case hello(CommandSequence.Hello)
+        case mail(Envelope)
+        case recipient(EnvelopeRecipient, isServed: Bool)
+        /// DATA, or the first BDAT with its size.
+        case content(chunk: (size: Int, isLast: Bool)?)
+        /// The content in memory has to be written out before more is read.
+        case spool
+        case endOfContent
+        case verify(Mailbox, isExpand: Bool)
+    }
+
+    /// What the next octets of the input are.
+    enum InputMode {
+        case commands
+        case data(DataDecoder)
+        /// A chunk of BDAT; with a reply, its octets are dropped and the reply is sent at its end.
+        case chunk(remaining: Int, isLast: Bool, discardedWith: Reply?)
+    }
+
+    let channel: any Channel
+    let listener: ListenerSettings
+    let settings: ReceptionSettings
+    let services: ReceptionServices
+    let clientAddress: IPAddress
+    let identifier: String
+    let runner: HookRunner
+    let logger: Logger
+    let facts = Facts()
+    let isRelayClient: Bool
+
+    var sequence: CommandSequence
+    var framing = CommandLineFraming()
+    var mode = InputMode.commands
+    var input = ByteBuffer()
+    var output = ByteBuffer()
+    var transaction: MailTransaction?
+    var errors = 0
+    var messages = 0
+
+    /// The session's task, while it has nothing to do.
+    private var waiter: CheckedContinuation<Work?, Never>?
+    /// The greeting has been sent.
+    private var isGreeted = false
+    /// The last reply has been written; nothing more is read.
+    var isClosing = false
+    var isDisconnected = false
+    /// The hub shuts down: 421 as soon as no transaction is open.
+    private var isDraining = false
+    var isReadRequested = false
+    var lastActivity = NIODeadline.now()
+    var timer: Scheduled<Void>?
+
+    /// Makes the session of an accepted connection; it is silent until `run()`.
+    init(
+        channel: any Channel,
+        clientAddress: IPAddress,
+        listener: ListenerSettings,
+        settings: ReceptionSettings,
+        services: ReceptionServices,
+        executor: EventLoopTaskExecutor
+    ) {
+        self.channel = channel
+        self.eventLoop = channel.eventLoop
+        self.clientAddress = clientAddress
+        self.listener = listener
+        self.settings = settings
+        self.services = services
+        self.identifier = QueueID.make(at: services.clock.now).description
+        var logger = services.logger
+        logger[metadataKey: "session"] = "\(self.identifier)"
+        logger[metadataKey: "peer"] = "\(clientAddress)"
+        self.logger = logger
+        self.runner = HookRunner(eventLoop: channel.eventLoop, executor: executor, logger: logger)
+        self.isRelayClient = settings.relayNetworks.contains { $0.contains(clientAddress) }
+        self.sequence = CommandSequence(
+            isLMTP: listener.role == .lmtp,
+            maximumRecipients: max(listener.limits.recipients, 1)
+        )
+    }
+
+    /// Puts the session between the channel and its client.
+    ///
+    /// - Returns: whether the client is still there.
+    package func attach() -> Bool {
+        do {
+            try self.channel.pipeline.syncOperations.addHandler(SessionChannelHandler(self))
+        } catch {
+            return false
+        }
+        self.isDisconnected = !self.channel.isActive
+        return self.channel.isActive
+    }
+
+    /// Serves the client until it is gone.
+    package func run() async {
+        self.logger.debug("client connected", metadata: ["listener": "\(self.listener.name)"])
+        self.startTimer()
+        await self.greet()
+        while let work = await self.nextWork() { await self.perform(work) }
+        self.timer?.cancel()
+        await self.discardTransaction()
+        await self.tellDisconnected()
+        self.logger.debug("client disconnected", metadata: ["messages": "\(self.messages)"])
+    }
+
+    /// What must be awaited next; `nil` when the session is over.
+    private func nextWork() async -> Work? {
+        if let work = self.advance() { return work }
+        self.flush()
+        guard !self.isDisconnected else { return nil }
+        self.requestRead()
+        return await withCheckedContinuation { self.waiter = $0 }
+    }
+
+    /// Input has come, or the connection has gone: carries it out, waking the task only where it is needed.
+    func inputArrived() {
+        guard let waiter = self.waiter else { return }  // the task is at work and will look for itself
+        let work = self.advance()
+        self.flush()
+        if work != nil || self.isDisconnected {
+            self.waiter = nil
+            waiter.resume(returning: work)
+        } else {
+            self.requestRead()
+        }
+    }
+
+    /// The hub shuts down: the client gets 421 now, or when its transaction has ended (RFC 5321 section 3.8).
+    package func shutDown() {
+        self.isDraining = true
+        if self.isGreeted { self.inputArrived() }
+    }
+
+    /// Carries out what the input holds, until something has to be awaited or the input is used up.
+    private func advance() -> Work? {
+        while !self.isClosing, !self.isDisconnected {
+            if self.isDraining, case .commands = self.mode, self.sequence.envelope == nil {
+                self.end(with: .shuttingDown(hostname: self.settings.hostname))
+                return nil
+            }
+            switch self.mode {
+            case .commands:
+                switch self.framing.next(in: &self.input) {
+                case .incomplete: return nil
+                case .line(let length): if let work = self.commandLine(length: length) { return work }
+                case .tooLong: self.refuse(.lineTooLong)
+                case .bareLineEnd: self.refuse(.bareLineEnd)
+                }
+            case .data, .chunk:
+                guard self.input.readableBytes > 0 || self.isChunkComplete else { return nil }
+                if let work = self.receiveContent() { return work }
+            }
+        }
+        return nil
+    }
+
+    private func commandLine(length: Int) -> Work? {
+        let isInternationalized = self.sequence.envelope?.isInternationalized ?? false
+        let parsed = unsafe self.input.withUnsafeReadableBytes { bytes in
+            Result { () throws(CommandError) in
+                try unsafe CommandParser.parse(
+                    UnsafeRawBufferPointer(rebasing: bytes[..<length]),
+                    isInternationalized: isInternationalized
+                )
+            }
+        }
+        self.input.moveReaderIndex(forwardBy: length + 2)
+        switch parsed {
+        case .success(let command):
+            self.logger.trace("command", metadata: ["command": "\(command)"])
+            return self.carryOut(command)
+        case .failure(let error):
+            self.logger.trace("malformed command", metadata: ["error": "\(error)"])
+            self.refuse(self.sequence.passive(Reply(error)))
+            return nil
+        }
+    }
+
+    private func carryOut(_ command: Command) -> Work? {
+        switch command {
+        case .helo(let name): return self.hello(.init(kind: .helo, name: name))
+        case .ehlo(let name): return self.hello(.init(kind: .ehlo, name: name))
+        case .lhlo(let name): return self.hello(.init(kind: .lhlo, name: name))
+        case .mail(let path, let parameters): return self.mail(path, parameters)
+        case .rcpt(let path, let parameters): return self.recipient(path, parameters)
+        case .data: return self.data()
+        case .bdat(let size, let isLast): return self.chunk(size: size, isLast: isLast)
+        case .rset: self.reset()
+        case .noop: self.reply(self.sequence.passive(.ok))
+        case .quit: self.quit()
+        case .help: self.reply(self.sequence.passive(.helpText))
+        case .vrfy(let argument): return self.verify(argument, isExpand: false)
+        case .expn(let argument): return self.verify(argument, isExpand: true)
+        case .notImplemented: self.refuse(self.sequence.passive(.notImplemented))
+        }
+        return nil
+    }
+
+    private func perform(_ work: Work) async {
+        switch work {
+        case .hello(let hello): await self.askAboutHello(hello)
+        case .mail(let envelope): await self.askAboutSender(envelope)
+        case .recipient(let recipient, let isServed): await self.askAboutRecipient(recipient, isServed: isServed)
+        case .content(let chunk): await self.askAboutContent(chunk)
+        case .spool: await self.writeOutContent()
+        case .endOfContent: await self.endOfContent()
+        case .verify(let mailbox, let isExpand): await self.askResolvers(about: mailbox, isExpand: isExpand)
+        }
+    }
+
+    /// What plugins see of the session.
+    var context: SessionContext {
+        SessionContext(
+            identifier: self.identifier,
+            clientAddress: self.clientAddress,
+            listener: self.listener.name,
+            role: self.listener.role,
+            helloName: self.sequence.hello?.name,
+            isRelayClient: self.isRelayClient,
+            facts: self.facts,
+            logger: self.logger
+        )
+    }
+
+    private func greet() async {
+        var refusal: Reply?
+        if !self.settings.hooks.connect.isEmpty {
+            let context = self.context
+            let result = await self.runner.run(self.settings.hooks.connect, true) { hook, _ -> ConnectOutcome? in
+                switch try await hook.connected(context) {
+                case .next: nil
+                case let outcome: outcome
+                }
+            }
+            switch result {
+            case .passed, .decided(.next, _), .decided(.accept, _): break
+            case .decided(.reject(let reply), _): refusal = reply.withClass(.permanentFailure, else: .sessionRefused)
+            case .decided(.defer(let reply), _):
+                self.isGreeted = true
+                let text = "\(self.settings.hostname) \(reply.text)"
+                return self.end(with: Reply(421, reply.enhanced ?? .init(7, 0), text))
+            case .failed:
+                self.isGreeted = true
+                return self.end(with: .internalFault(hostname: self.settings.hostname))
+            }
+        }
+        self.sequence.connected(isRefused: refusal != nil)
+        if let refusal {
+            self.reply(Reply(554, "\(self.settings.hostname) \(refusal.text)"))
+        } else {
+            self.reply(.greeting(hostname: self.settings.hostname))
+        }
+        self.isGreeted = true
+    }
+
+    private func tellDisconnected() async {
+        guard !self.settings.hooks.disconnect.isEmpty else { return }
+        let context = self.context
+        _ = await self.runner.run(self.settings.hooks.disconnect, true) { hook, _ -> Bool? in
+            try await hook.disconnected(context)
+            return nil
+        }
+    }
+}

@@ -1,0 +1,35 @@
+import NIOCore
+
+/// Brings the channel's events to the session; both live on the same event loop.
+final class SessionChannelHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private let session: SMTPSession
+
+    init(_ session: SMTPSession) { self.session = session }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let buffer = self.unwrapInboundIn(data)
+        self.session.assumeIsolated { session in
+            var buffer = buffer
+            session.received(&buffer)
+        }
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        self.session.assumeIsolated { $0.inputArrived() }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        self.session.assumeIsolated { $0.disconnected() }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        self.session.assumeIsolated { $0.writabilityChanged() }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        context.close(promise: nil)  // a broken connection ends like one that the client closed
+    }
+}
