@@ -18,6 +18,7 @@ let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let collections = Target.Dependency.product(name: "Collections", package: "swift-collections")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -71,7 +72,7 @@ let package = Package(
         module("SMTP", [nioCore]),
         module("InternetMessage", ["SMTP", nioCore]),
         module("MailHubPlugin", ["SMTP", "InternetMessage", nioCore, logging]),
-        module("MailQueue", ["SMTP", nioCore, logging, grdb, collections]),
+        module("MailQueue", ["SMTP", nioCore, nioPosix, logging, grdb, sqlite, collections]),
         .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
         module("DNSResolver", ["CUnbound", "MailHubPlugin", "SMTP", nioCore, nioPosix]),
         module("Reception", ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]),
@@ -91,7 +92,7 @@ let package = Package(
         ),
         tests("SMTPTests", ["SMTP", nioCore]),
         tests("InternetMessageTests", ["InternetMessage", "SMTP", nioCore]),
-        tests("MailQueueTests", ["MailQueue", "SMTP", nioCore, logging]),
+        tests("MailQueueTests", ["MailQueue", "SMTP", nioCore, nioPosix, logging, grdb]),
         tests("DNSResolverTests", ["DNSResolver", "MailHubPlugin", "SMTP", nioCore]),
         tests(
             "ReceptionTests",

@@ -25,7 +25,7 @@ public struct Reply: Hashable, Sendable {
     }
 
     /// A reply as it came from a peer.
-    init(received code: ReplyCode, _ enhanced: EnhancedStatusCode?, lines: [String]) {
+    package init(received code: ReplyCode, _ enhanced: EnhancedStatusCode?, lines: [String]) {
         self.code = code
         self.enhanced = enhanced
         self.lines = lines

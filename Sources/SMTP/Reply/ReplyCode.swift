@@ -12,7 +12,7 @@ public struct ReplyCode: Hashable, Sendable {
     }
 
     /// A code as received from a peer: any three digits are kept.
-    init(received value: Int) { self.value = value }
+    package init(received value: Int) { self.value = value }
 
     /// The first digit, which alone decides what a client does (RFC 5321 section 4.2).
     public var replyClass: ReplyClass {
