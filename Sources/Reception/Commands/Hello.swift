@@ -27,7 +27,7 @@ extension SMTPSession {
         switch result {
         case .passed, .decided(.next, _), .decided(.accept, _):
             self.reply(self.sequence.helloDecided(.accepted(self.welcome(hello))))
-            await self.discardTransaction()
+            self.transactionWasReset()
         case .decided(.reject(let reply), _):
             self.refuse(self.sequence.helloDecided(.refused(reply.withClass(.permanentFailure, else: .policyRefusal))))
         case .decided(.defer(let reply), _):

@@ -38,16 +38,13 @@ extension SMTPSession {
     func askAboutSender(_ envelope: Envelope) async {
         guard let transaction = self.transaction else { return }
         let context = self.context
+        let (identifier, facts) = (transaction.id.description, transaction.facts)
         let result = await self.runner.run(
             self.settings.hooks.sender,
             SenderState(envelope: envelope, sizeLimit: transaction.sizeLimit),
             willWait: self.flush
         ) { hook, state -> SenderOutcome? in
-            let seen = TransactionContext(
-                envelope: state.envelope,
-                queueIdentifier: transaction.id.description,
-                facts: transaction.facts
-            )
+            let seen = TransactionContext(envelope: state.envelope, queueIdentifier: identifier, facts: facts)
             switch try await hook.sender(seen, context) {
             case .next: return nil
             case .change(let edits):

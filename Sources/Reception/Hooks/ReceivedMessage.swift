@@ -8,20 +8,24 @@ struct ReceivedMessage: Sendable {
     let content: StoredContent
     /// Octets of our Received field.
     let traceLength: Int
+    /// Where a large content is.
+    let directory: ContentDirectory
 
     /// Removes what was stored.
-    func abandon() { self.content.abandon() }
+    func discard() async { await self.directory.discard(self.content) }
 }
 
 /// A message's octets for plugins.
 struct PluginContent: MessageContent {
     let message: ReceivedMessage
+    /// Octets of the message to leave out at its start.
+    var offset = 0
 
-    var size: Int { max(self.message.content.size - self.message.traceLength, 0) }
+    var size: Int { max(self.message.content.size - self.message.traceLength - self.offset, 0) }
 
     func forEachPiece(_ body: (ByteBuffer) async throws -> Void) async throws {
-        var skip = self.message.traceLength
-        try await self.message.content.forEachPiece { piece in
+        var skip = self.message.traceLength + self.offset
+        try await self.message.directory.forEachPiece(of: self.message.content) { (piece) async throws(any Error) in
             var piece = piece
             let skipped = min(skip, piece.readableBytes)
             piece.moveReaderIndex(forwardBy: skipped)

@@ -20,7 +20,7 @@ struct MessageState: Sendable {
 
     /// What the next plugin sees.
     var context: MessageContext {
-        let body = self.body?.readableBytes ?? max(PluginContent(message: self.message).size - self.headerLength, 0)
+        let body = self.body?.readableBytes ?? PluginContent(message: self.message, offset: self.headerLength).size
         return MessageContext(
             header: self.header,
             size: (self.isChanged ? self.header.encodedLength : self.headerLength) + body,
@@ -38,31 +38,21 @@ struct MessageState: Sendable {
     }
 
     /// The message to store: the received one, or a new one written with the edits.
-    func finished(into intake: any MessageIntake) async throws(StoreError) -> ReceivedMessage {
+    ///
+    /// - Parameter name: a fresh name for the content: the received one is removed only when the new one is whole.
+    func finished(under name: QueueID) async throws(StoreError) -> ReceivedMessage {
         guard self.isChanged else { return self.message }
-        var spool = intake.makeSpool()
+        let directory = self.message.directory
+        let spool = directory.spool(for: name)
         do {
-            var isTrace = true
-            var rest = self.message.traceLength
-            try await self.message.content.forEachPiece { piece in
-                guard isTrace else { return }
-                var piece = piece
-                if let trace = piece.readSlice(length: min(rest, piece.readableBytes)) {
-                    rest -= trace.readableBytes
-                    spool.memory.writeImmutableBuffer(trace)
-                }
-                isTrace = rest > 0
-            }
-            let content = EditedContent(state: self)
-            try await content.forEachPiece { piece in
-                spool.memory.writeImmutableBuffer(piece)
-                if spool.memory.readableBytes > StoredContent.largestInline { try await spool.writeOut() }
-            }
+            let trace = try await directory.prefix(of: self.message.content, upTo: self.message.traceLength)
+            try await spool.append(trace)
+            try await EditedContent(state: self).forEachPiece { try await spool.append($0) }
             let stored = try await spool.finish()
-            self.message.abandon()
-            return ReceivedMessage(content: stored, traceLength: self.message.traceLength)
+            await self.message.discard()
+            return ReceivedMessage(content: stored, traceLength: trace.readableBytes, directory: directory)
         } catch {
-            spool.abandon()
+            await spool.discard()
             throw (error as? StoreError) ?? .unavailable("\(error)")
         }
     }
@@ -79,14 +69,7 @@ private struct EditedContent: MessageContent {
         self.state.header.write(into: &header)
         try await body(header)
         if let replaced = self.state.body { return try await body(replaced) }
-        var skip = self.state.headerLength
-        try await PluginContent(message: self.state.message).forEachPiece { piece in
-            var piece = piece
-            let skipped = min(skip, piece.readableBytes)
-            piece.moveReaderIndex(forwardBy: skipped)
-            skip -= skipped
-            if piece.readableBytes > 0 { try await body(piece) }
-        }
+        try await PluginContent(message: self.state.message, offset: self.state.headerLength).forEachPiece(body)
     }
 }
 
@@ -130,10 +113,9 @@ extension SMTPSession {
     }
 
     private func opened(_ message: ReceivedMessage) async throws -> MessageState {
-        var head = ByteBuffer()
-        try await PluginContent(message: message).forEachPiece { piece in
-            if head.readableBytes < HeaderSection.mostOctets { head.writeImmutableBuffer(piece) }
-        }
+        let length = message.traceLength + HeaderSection.mostOctets
+        var head = try await message.directory.prefix(of: message.content, upTo: length)
+        head.moveReaderIndex(forwardBy: min(message.traceLength, head.readableBytes))
         let header = HeaderSection(parsing: head)
         return MessageState(message: message, header: header, headerLength: header.length)
     }

@@ -1,6 +1,7 @@
 import InternetMessage
 import MailHubPlugin
 import MailQueue
+import NIOCore
 import SMTP
 
 /// What a session keeps about its open transaction beside the envelope.
@@ -19,6 +20,8 @@ struct MailTransaction {
 
     // Content
     var spool: ContentSpool?
+    /// Content that is not in the spool yet.
+    var buffer = ByteBuffer()
     /// Octets of the Received field that was put in front of the content.
     var traceLength = 0
     /// Octets received, without dot-stuffing.

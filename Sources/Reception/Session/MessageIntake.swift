@@ -2,8 +2,8 @@ package import MailQueue
 
 /// Where received messages go: the queue.
 package protocol MessageIntake: Sendable {
-    /// A place to collect the content of one message.
-    func makeSpool() -> ContentSpool
+    /// Where contents are collected that are too large for memory.
+    var content: ContentDirectory { get }
 
     /// Takes responsibility for a message: it is durable when this returns (RFC 5321 section 6.1).
     ///

@@ -7,7 +7,7 @@ import SMTP
 /// The content of a message on its way from the wire to the spool.
 extension SMTPSession {
     /// Content is written out when this much has come together.
-    private static let spoolThreshold = StoredContent.largestInline
+    private static let spoolThreshold = QueueLimits.inlineContent
 
     /// Prepares for content: the Received field goes on top of it (RFC 5321 section 4.4).
     func openSpool() {
@@ -25,10 +25,11 @@ extension SMTPSession {
             recipient: onlyRecipient,
             date: DateTime(self.services.clock.now)
         )
-        var spool = self.services.intake.makeSpool()
-        field.write(into: &spool.memory)
-        self.transaction?.traceLength = spool.memory.readableBytes
-        self.transaction?.spool = spool
+        var buffer = ByteBuffer()
+        field.write(into: &buffer)
+        self.transaction?.traceLength = buffer.readableBytes
+        self.transaction?.buffer = buffer
+        self.transaction?.spool = self.services.intake.content.spool(for: transaction.id)
     }
 
     private func transmissionType(_ hello: CommandSequence.Hello, _ envelope: Envelope) -> TransmissionType {
@@ -101,27 +102,31 @@ extension SMTPSession {
         _ body: (isolated SMTPSession, inout ByteBuffer) -> Result
     ) -> Result {
         var buffer = ByteBuffer()
-        var spool = self.transaction?.spool.take()
-        let isKept = spool != nil && self.transaction?.failure == nil
-        if isKept, let memory = spool?.takeMemory() { buffer = memory }
+        if self.transaction?.failure == nil { self.swapContentBuffer(with: &buffer) }
         let before = buffer.readableBytes
         let result = body(self, &buffer)
         self.transaction?.size += buffer.readableBytes - before
-        if isKept {
-            if let transaction = self.transaction, transaction.size > transaction.sizeLimit {
-                self.transaction?.failure = .messageTooLarge
-            } else {
-                spool?.memory = buffer
-            }
+        guard let transaction = self.transaction, transaction.failure == nil else { return result }
+        if transaction.size > transaction.sizeLimit {
+            self.transaction?.failure = .messageTooLarge
+        } else {
+            self.swapContentBuffer(with: &buffer)
         }
-        self.transaction?.spool = spool
         return result
+    }
+
+    /// Takes the buffer out of the transaction, or puts it back: while it is written to, nobody else may hold it.
+    private func swapContentBuffer(with buffer: inout ByteBuffer) {
+        guard self.transaction != nil else { return }
+        let other = self.transaction?.buffer ?? ByteBuffer()
+        self.transaction?.buffer = buffer
+        buffer = other
     }
 
     private func workAfterContent() -> Work? {
         guard let transaction = self.transaction else { return nil }
         if transaction.failure == nil {
-            return (transaction.spool?.memory.readableBytes ?? 0) > Self.spoolThreshold ? .spool : nil
+            return transaction.buffer.readableBytes > Self.spoolThreshold ? .spool : nil
         }
         if transaction.size > transaction.sizeLimit + 2 * self.listener.limits.messageSize {
             self.logger.info("endless content", metadata: ["size": "\(transaction.size)"])
@@ -131,14 +136,14 @@ extension SMTPSession {
     }
 
     func writeOutContent() async {
-        guard var spool = self.transaction?.spool.take() else { return }
-        self.noteTraceCount(in: spool.memory)
+        guard let transaction = self.transaction, let spool = transaction.spool else { return }
+        self.noteTraceCount(in: transaction.buffer)
+        self.transaction?.buffer = ByteBuffer()
         do {
-            try await spool.writeOut()
+            try await spool.append(transaction.buffer)
         } catch {
             self.transaction?.failure = self.reply(to: error)
         }
-        self.transaction?.spool = spool
     }
 
     /// Counts Received fields while the header section is at hand (RFC 5321 section 6.3).
@@ -149,21 +154,19 @@ extension SMTPSession {
 
     func reply(to error: StoreError) -> Reply {
         self.logger.error("message cannot be stored", metadata: ["error": "\(error)"])
-        return switch error {
-        case .noSpace: .noSpace
-        case .unavailable, .damaged: .temporaryFailure
-        }
+        return error.reply
     }
 
     // MARK: The end of a transaction
 
-    /// RSET, or an accepted EHLO, where nothing must be awaited: content is there only while chunks arrive.
+    /// RSET, an accepted EHLO, a chunk that failed: what the transaction has stored is removed when the task is next at work.
     func transactionWasReset() {
-        guard let transaction = self.transaction else { return }
+        if let spool = self.transaction?.spool { self.leftovers.append(spool) }
         self.transaction = nil
-        transaction.spool?.abandon()
     }
 
-    /// Drops the open transaction and what it has stored.
-    func discardTransaction() async { self.transactionWasReset() }
+    /// Removes what dropped transactions have stored.
+    func discardLeftovers() async {
+        while let spool = self.leftovers.popLast() { await spool.discard() }
+    }
 }

@@ -51,19 +51,25 @@ extension SMTPSession {
     }
 
     private func decide(_ envelope: Envelope) async -> Verdict {
-        guard var spool = self.transaction?.spool.take() else { return .refused(.temporaryFailure) }
-        self.noteTraceCount(in: spool.memory)
-        guard let transaction = self.transaction else { return .refused(.temporaryFailure) }
+        if let buffer = self.transaction?.buffer { self.noteTraceCount(in: buffer) }
+        guard let transaction = self.transaction, let spool = transaction.spool else {
+            return .refused(.temporaryFailure)
+        }
         if let refusal = self.refusal(of: transaction) {
-            spool.abandon()
+            await spool.discard()
             return .refused(refusal)
         }
         do {
+            _ = spool.appendInMemory(transaction.buffer)
             let content = try await spool.finish()
-            let message = ReceivedMessage(content: content, traceLength: transaction.traceLength)
+            let message = ReceivedMessage(
+                content: content,
+                traceLength: transaction.traceLength,
+                directory: self.services.intake.content
+            )
             return await self.decide(message, envelope, transaction)
         } catch {
-            spool.abandon()
+            await spool.discard()
             return .refused(self.reply(to: error))
         }
     }
@@ -90,21 +96,21 @@ extension SMTPSession {
                 isDiscarded = isDiscarded || state.isDiscarded
                 holdReason = state.holdReason ?? holdReason
                 do {
-                    message = try await state.finished(into: self.services.intake)
+                    message = try await state.finished(under: .make(at: self.services.clock.now))
                 } catch {
-                    message.abandon()
+                    await message.discard()
                     return .refused(self.reply(to: error))
                 }
             case .refused(let reply):
-                message.abandon()
+                await message.discard()
                 return .refused(reply)
             case .disconnected(let reply):
-                message.abandon()
+                await message.discard()
                 return .disconnected(reply)
             }
         }
         if isDiscarded || envelope.recipients.isEmpty {
-            message.abandon()
+            await message.discard()
             self.logAccepted("message discarded", envelope, transaction)
             return .discarded
         }
@@ -128,7 +134,7 @@ extension SMTPSession {
                 )
             )
         } catch {
-            message.abandon()
+            await message.discard()
             return .refused(self.reply(to: error))
         }
         self.logAccepted("message accepted", envelope, transaction)

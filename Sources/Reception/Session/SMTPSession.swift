@@ -54,6 +54,8 @@ package actor SMTPSession {
     var input = ByteBuffer()
     var output = ByteBuffer()
     var transaction: MailTransaction?
+    /// Spools of dropped transactions.
+    var leftovers: [ContentSpool] = []
     var errors = 0
     var messages = 0
 
@@ -116,9 +118,13 @@ package actor SMTPSession {
         self.logger.debug("client connected", metadata: ["listener": "\(self.listener.name)"])
         self.startTimer()
         await self.greet()
-        while let work = await self.nextWork() { await self.perform(work) }
+        while let work = await self.nextWork() {
+            await self.perform(work)
+            if !self.leftovers.isEmpty { await self.discardLeftovers() }
+        }
         self.timer?.cancel()
-        await self.discardTransaction()
+        self.transactionWasReset()
+        await self.discardLeftovers()
         await self.tellDisconnected()
         self.logger.debug("client disconnected", metadata: ["messages": "\(self.messages)"])
     }

@@ -50,7 +50,6 @@ extension Reply {
     package static let tooManyRecipients = Reply(452, .init(5, 3), "Too many recipients: send the rest in another transaction")
 
     package static let messageTooLarge = Reply(552, .init(3, 4), "Message too large")
-    package static let noSpace = Reply(452, .init(3, 1), "Not enough space, try again later")
     package static let temporaryFailure = Reply(451, .init(3, 0), "Temporary failure, try again later")
     package static let directoryUnavailable = Reply(451, .init(4, 3), "Cannot check the recipient now, try again later")
     package static let noSuchMailbox = Reply(550, .init(1, 1), "No such mailbox here")
