@@ -140,12 +140,11 @@ package actor SMTPSession {
 
     /// Input has come, or the connection has gone: carries it out, waking the task only where it is needed.
     func inputArrived() {
-        guard let waiter = self.waiter else { return }  // the task is at work and will look for itself
+        guard self.waiter != nil else { return }  // the task is at work and will look for itself
         let work = self.advance()
-        self.flush()
+        self.flush()  // may close the channel, which calls us again: then the task has been woken already
         if work != nil || self.isDisconnected {
-            self.waiter = nil
-            waiter.resume(returning: work)
+            self.waiter.take()?.resume(returning: work)
         } else {
             self.requestRead()
         }
