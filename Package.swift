@@ -90,6 +90,7 @@ let package = Package(
             dependencies: ["MailHub", "Administration", "StaticRecipients", "SizeLimits", argumentParser, logging],
             swiftSettings: settings
         ),
+        .target(name: "TestSupport", path: "Tests/TestSupport"),
         tests("SMTPTests", ["SMTP", nioCore]),
         tests("InternetMessageTests", ["InternetMessage", "SMTP", nioCore]),
         tests("MailQueueTests", ["MailQueue", "SMTP", nioCore, nioPosix, logging, grdb]),

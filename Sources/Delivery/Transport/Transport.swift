@@ -1,11 +1,13 @@
 package import MailQueue
+package import NIOCore
 
 /// A way of handing messages over: SMTP to MX hosts, SMTP to a fixed next hop, LMTP, Maildir.
 package protocol Transport: Sendable {
     /// Opens a session with the destination: for SMTP a connection that has passed EHLO.
     ///
+    /// - Parameter eventLoop: where the session's connection lives, which is also where its worker runs.
     /// - Throws: `TransportFailure` where no session can be had now, or ever.
-    func open(_ destination: Destination) async throws(TransportFailure) -> any TransportSession
+    func open(_ destination: Destination, on eventLoop: any EventLoop) async throws(TransportFailure) -> any TransportSession
 }
 
 /// One session with a destination; used by one worker, one job at a time, and closed by it.

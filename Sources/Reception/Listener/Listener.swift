@@ -7,13 +7,19 @@ import Synchronization
 
 /// Accepts connections on one address and serves each with a session (RFC 5321 section 4.5.4.2).
 package final class Listener: Sendable {
-    package let settings: ListenerSettings
+    private let currentListener: Mutex<ListenerSettings>
     private let channel: NIOAsyncChannel<any Channel, Never>
     private let current: @Sendable () -> ReceptionSettings
     private let services: ReceptionServices
     private let counts = ConnectionCounts()
     private let sessions = Mutex<[ObjectIdentifier: SMTPSession]>([:])
     private let isClosing = Mutex(false)
+
+    /// What new sessions go by; address and port are those that it was bound to.
+    package var settings: ListenerSettings { self.currentListener.withLock { $0 } }
+
+    /// Gives new sessions other limits, another name or another role.
+    package func update(_ settings: ListenerSettings) { self.currentListener.withLock { $0 = settings } }
 
     /// The port listened on: the configured one, or the one that the system chose for 0.
     package var port: Int { self.channel.channel.localAddress?.port ?? self.settings.port }
@@ -50,7 +56,7 @@ package final class Listener: Sendable {
         current: @escaping @Sendable () -> ReceptionSettings,
         services: ReceptionServices
     ) {
-        self.settings = settings
+        self.currentListener = Mutex(settings)
         self.channel = channel
         self.current = current
         self.services = services

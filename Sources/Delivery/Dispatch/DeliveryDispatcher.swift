@@ -1,0 +1,275 @@
+package import Logging
+import MailHubPlugin
+package import MailQueue
+package import NIOCore
+package import SMTP
+import Synchronization
+
+/// How the dispatcher behaves: from `delivery` in config.json.
+package struct DispatchSettings: Sendable {
+    /// Transport sessions in all.
+    package var maximumSessions = 500
+    /// How long a session without work waits for more before it is closed.
+    package var idleTime: Duration = .seconds(5)
+
+    package init() {}
+}
+
+/// Starts a worker for each destination that has work, within its throttle; a worker is one transport session with all that
+/// goes over it.
+package final class DeliveryDispatcher: Sendable {
+    private struct Crew {
+        var workers = 0
+        /// Destinations with a worker that waits for the end of a pause: one is enough.
+        var waiting: Set<Destination> = []
+        /// Destinations that had work while all workers were busy: each gets one when another ends.
+        var passedOver: Set<Destination> = []
+        var isShuttingDown = false
+    }
+    private let source: any DeliverySource
+    private let eventLoops: any EventLoopGroup
+    private let throttles: ThrottleTable
+    private let transport: @Sendable (Destination) -> (any Transport)?
+    private let hooks: any DeliveryStages
+    private let settings: DispatchSettings
+    private let clock: any WallClock
+    private let logger: Logger
+    private let crew = Mutex(Crew())
+    private let ready: AsyncStream<Destination>
+    private let readiness: AsyncStream<Destination>.Continuation
+
+    /// - Parameters:
+    ///   - transport: the way to a destination; `nil` where the configuration has none (any more).
+    ///   - hooks: the plugins of the delivery stages.
+    package init(
+        source: any DeliverySource,
+        eventLoops: any EventLoopGroup,
+        throttles: ThrottleTable,
+        settings: DispatchSettings,
+        hooks: any DeliveryStages,
+        clock: any WallClock,
+        logger: Logger,
+        transport: @escaping @Sendable (Destination) -> (any Transport)?
+    ) {
+        self.source = source
+        self.eventLoops = eventLoops
+        self.throttles = throttles
+        self.settings = settings
+        self.hooks = hooks
+        self.clock = clock
+        self.logger = logger
+        self.transport = transport
+        (self.ready, self.readiness) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(10_000))
+    }
+
+    /// Delivers until `shutDown()`; returns when the last transaction has ended.
+    package func run() async {
+        await withTaskGroup { tasks in
+            tasks.addTask {
+                for await destination in self.source.readyDestinations { self.readiness.yield(destination) }
+            }
+            await withDiscardingTaskGroup { workers in
+                for await destination in self.ready {
+                    guard self.hire(for: destination) else { continue }
+                    // A worker runs on the event loop of its connection: its steps cost no change of threads.
+                    let eventLoop = self.eventLoops.next()
+                    workers.addTask(executorPreference: EventLoopTaskExecutor(eventLoop)) {
+                        await self.work(at: destination, on: eventLoop)
+                        self.dismiss()
+                    }
+                }
+            }
+            tasks.cancelAll()
+        }
+    }
+
+    /// Begins no further transaction; those under way end.
+    package func shutDown() {
+        self.crew.withLock { $0.isShuttingDown = true }
+        self.readiness.finish()
+    }
+
+    private func hire(for destination: Destination) -> Bool {
+        self.crew.withLock { crew in
+            guard !crew.isShuttingDown else { return false }
+            guard crew.workers < self.settings.maximumSessions else {
+                crew.passedOver.insert(destination)
+                return false
+            }
+            crew.workers += 1
+            return true
+        }
+    }
+
+    private func dismiss() {
+        let next = self.crew.withLock { crew in
+            crew.workers -= 1
+            return crew.passedOver.popFirst()
+        }
+        if let next { self.readiness.yield(next) }
+    }
+
+    private var isShuttingDown: Bool { self.crew.withLock { $0.isShuttingDown } }
+
+    // MARK: A worker
+
+    private func work(at destination: Destination, on eventLoop: any EventLoop) async {
+        while !self.isShuttingDown, !Task.isCancelled {
+            let throttle = await self.throttles.throttle(for: destination)
+            switch await throttle.admitSession() {
+            case .granted: break
+            case .full, .suspended: return
+            case .wait(let until):
+                guard await self.wait(until, for: destination) else { return }
+                continue
+            }
+            guard let job = await self.source.nextJob(for: destination) else { return await throttle.sessionEnded() }
+            let goesOn = await self.session(at: destination, on: eventLoop, first: job, throttle)
+            await throttle.sessionEnded()
+            guard goesOn else { return }
+        }
+    }
+
+    /// Waits for the end of a pause, unless another worker of the destination does.
+    private func wait(_ until: Timestamp, for destination: Destination) async -> Bool {
+        guard self.crew.withLock({ $0.waiting.insert(destination).inserted }) else { return false }
+        defer { self.crew.withLock { _ = $0.waiting.remove(destination) } }
+        // In short steps, so that a shutdown or an operator's resume does not wait for the end of a long pause.
+        while !self.isShuttingDown, self.clock.now < until {
+            let rest = min(until - self.clock.now, .seconds(1))
+            guard (try? await Task.sleep(for: rest)) != nil else { return false }
+        }
+        return !self.isShuttingDown
+    }
+
+    /// One transport session, from opening to closing.
+    ///
+    /// - Returns: whether there may be more to do at the destination.
+    private func session(
+        at destination: Destination,
+        on eventLoop: any EventLoop,
+        first: DeliveryJob,
+        _ throttle: DomainThrottle
+    ) async -> Bool {
+        guard let transport = self.transport(destination) else {
+            await self.report(first, Self.noRoute(for: first), throttle)
+            return true
+        }
+        let session: any TransportSession
+        do {
+            session = try await transport.open(destination, on: eventLoop)
+        } catch {
+            await self.failed(first, error, throttle)
+            return true
+        }
+        var next: DeliveryJob? = first
+        while let job = next {
+            guard await self.mayBegin(throttle) else {
+                await self.source.giveBack(job)
+                break
+            }
+            await self.deliver(job, over: session, throttle)
+            guard await session.isReusable, !self.isShuttingDown else { break }
+            next = await self.source.nextJob(for: destination, waitingUpTo: self.settings.idleTime)
+        }
+        await session.close()
+        return next != nil
+    }
+
+    /// Waits for the message rate; `false` when the session should rather end.
+    private func mayBegin(_ throttle: DomainThrottle) async -> Bool {
+        while !self.isShuttingDown {
+            switch await throttle.admitMessage() {
+            case .granted: return true
+            case .full, .suspended: return false
+            case .wait(let until):
+                let rest = min(until - self.clock.now, .seconds(1))
+                guard (try? await Task.sleep(for: max(rest, .milliseconds(1)))) != nil else { return false }
+            }
+        }
+        return false
+    }
+
+    private func deliver(_ job: DeliveryJob, over session: any TransportSession, _ throttle: DomainThrottle) async {
+        switch await self.hooks.willDeliver(job) {
+        case .deliver(let changed):
+            await self.report(job, await session.deliver(changed), throttle)
+        case .refuse(let reply):
+            let result: RecipientReport.Result = reply.code.replyClass == .permanentFailure ? .failed : .deferred
+            let reports = job.recipients.map {
+                RecipientReport(index: $0.index, result: result, reply: reply, host: nil)
+            }
+            await self.report(job, reports, nil)
+        }
+    }
+
+    // MARK: Outcomes
+
+    private static func noRoute(for job: DeliveryJob) -> [RecipientReport] {
+        let reply = Reply(451, .init(4, 4), "No route to the destination is configured")
+        return job.recipients.map { RecipientReport(index: $0.index, result: .deferred, reply: reply, host: nil) }
+    }
+
+    private func failed(_ job: DeliveryJob, _ failure: TransportFailure, _ throttle: DomainThrottle) async {
+        self.logger.info(
+            "destination failed",
+            metadata: [
+                "destination": "\(job.destination)", "reply": "\(failure.reply)", "host": "\(failure.host ?? "")",
+            ]
+        )
+        if failure.isDestinationTrouble { await throttle.recordTrouble() }
+        await self.source.giveBack(job)
+        await self.source.destinationFailed(
+            job.destination,
+            reply: failure.reply,
+            host: failure.host,
+            permanent: failure.reply.code.replyClass == .permanentFailure
+        )
+    }
+
+    private func report(_ job: DeliveryJob, _ reports: [RecipientReport], _ throttle: DomainThrottle?) async {
+        if let throttle {
+            let isTrouble = !reports.isEmpty && reports.allSatisfy(\.isDestinationTrouble)
+            if isTrouble { await throttle.recordTrouble() } else { await throttle.recordSuccess() }
+        }
+        self.log(job, reports)
+        await self.source.finish(job, reports)
+        await self.hooks.delivered(job, reports)
+    }
+
+    private func log(_ job: DeliveryJob, _ reports: [RecipientReport]) {
+        guard self.logger.logLevel <= .info else { return }
+        var recipients: [Int: QueuedRecipient] = [:]
+        for recipient in job.recipients { recipients[recipient.index] = recipient }
+        for report in reports {
+            guard let recipient = recipients[report.index] else { continue }
+            self.logger.info(
+                report.result.message,
+                metadata: [
+                    "queue-id": "\(job.id)", "from": "\(job.envelope.reversePath)", "to": "\(recipient.recipient.mailbox)",
+                    "destination": "\(job.destination)", "host": "\(report.host ?? "")", "reply": "\(report.reply)",
+                    "attempt": "\(recipient.attempts + 1)",
+                ]
+            )
+        }
+    }
+}
+
+extension RecipientReport {
+    /// Whether the outcome says something about the destination rather than the recipient: it closes, or is gone.
+    fileprivate var isDestinationTrouble: Bool {
+        guard case .deferred = self.result else { return false }
+        return self.reply.code == 421 || self.reply.enhanced?.subject == 4
+    }
+}
+
+extension RecipientReport.Result {
+    fileprivate var message: Logger.Message {
+        switch self {
+        case .delivered: "recipient delivered"
+        case .relayed: "recipient relayed"
+        case .deferred: "recipient deferred"
+        case .failed: "recipient failed"
+        }
+    }
+}

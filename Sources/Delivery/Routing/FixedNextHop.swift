@@ -1,0 +1,46 @@
+import Logging
+package import MailHubPlugin
+package import MailQueue
+import SMTP
+
+/// A next hop that the configuration names.
+package struct FixedNextHop: NextHopResolver {
+    /// Where it is.
+    package enum Location: Hashable, Sendable {
+        /// A host name or an IP address, and a port.
+        case host(String, port: Int)
+        /// A Unix-domain socket.
+        case unixSocket(path: String)
+    }
+    private let location: Location
+    private let resolver: any NameResolver
+
+    package init(_ location: Location, resolver: any NameResolver) {
+        self.location = location
+        self.resolver = resolver
+    }
+
+    package func nextHops(for destination: Destination) async throws(TransportFailure) -> [NextHop] {
+        switch self.location {
+        case .unixSocket(let path):
+            return [NextHop(host: "localhost", address: .unixSocket(path: path))]
+        case .host(let name, let port):
+            if let address = IPAddress(name) { return [NextHop(host: name, address: .ip(address, port: port))] }
+            if name.lowercased() == "localhost" {
+                return ["127.0.0.1", "::1"].compactMap { IPAddress($0) }
+                    .map { NextHop(host: name, address: .ip($0, port: port)) }
+            }
+            switch await self.resolver.addresses(of: name) {
+            case .found(let addresses) where !addresses.isEmpty:
+                return addresses.map { NextHop(host: name, address: .ip($0, port: port)) }
+            case .found, .notFound, .unavailable:
+                // A configured host that has no address is a mistake to be mended, not a reason to bounce.
+                throw TransportFailure(
+                    reply: Reply(451, .init(4, 4), "The next hop \(name) has no address now"),
+                    host: name,
+                    isDestinationTrouble: true
+                )
+            }
+        }
+    }
+}

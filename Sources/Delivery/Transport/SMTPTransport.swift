@@ -1,0 +1,136 @@
+package import Logging
+package import MailQueue
+package import NIOCore
+import SMTP
+
+/// Hands messages over by SMTP (RFC 5321) or LMTP (RFC 2033).
+package struct SMTPTransport: Transport {
+    /// The two protocols.
+    package enum Dialect: Hashable, Sendable { case smtp, lmtp }
+
+    /// How sessions behave.
+    package struct Settings: Sendable {
+        /// Our name in EHLO and LHLO.
+        package var hostname: String
+        package var dialect: Dialect
+        package var timeouts = ClientTimeouts()
+        /// Messages of one connection.
+        package var messagesPerConnection = 1000
+
+        package init(hostname: String, dialect: Dialect) {
+            self.hostname = hostname
+            self.dialect = dialect
+        }
+    }
+    private let settings: Settings
+    private let resolver: any NextHopResolver
+    private let content: ContentDirectory
+    private let logger: Logger
+
+    package init(settings: Settings, resolver: any NextHopResolver, content: ContentDirectory, logger: Logger) {
+        self.settings = settings
+        self.resolver = resolver
+        self.content = content
+        self.logger = logger
+    }
+
+    /// Tries the next hops in order until one takes mail (RFC 5321 section 5.1).
+    package func open(
+        _ destination: Destination,
+        on eventLoop: any EventLoop
+    ) async throws(TransportFailure) -> any TransportSession {
+        var last: TransportFailure?
+        for hop in try await self.resolver.nextHops(for: destination) {
+            do {
+                return try await self.open(hop, on: eventLoop)
+            } catch {
+                self.logger.debug(
+                    "next hop failed",
+                    metadata: ["host": "\(hop.host)", "address": "\(hop.address)", "reply": "\(error.reply)"]
+                )
+                // A host that is down may be up later: it outweighs another one's refusal.
+                if last?.reply.code.replyClass != .transientFailure { last = error }
+            }
+            if Task.isCancelled { break }
+        }
+        throw last
+            ?? TransportFailure(
+                reply: Reply(451, .init(4, 1), "No host of the destination answers"),
+                host: nil,
+                isDestinationTrouble: true
+            )
+    }
+
+    private func open(_ hop: NextHop, on eventLoop: any EventLoop) async throws(TransportFailure) -> SMTPTransportSession {
+        let timeouts = self.settings.timeouts
+        let connection: SMTPClientConnection
+        do {
+            connection = try await .connect(to: hop, on: eventLoop, limit: timeouts.connect)
+        } catch {
+            throw self.lost(hop, "cannot be reached")
+        }
+        do {
+            let greeting = try await connection.reply(within: timeouts.greeting)
+            guard greeting.code.replyClass == .completion else {
+                await self.leave(connection)
+                throw self.refused(hop, greeting)
+            }
+            let capabilities = try await self.greet(connection, hop)
+            return SMTPTransportSession(
+                connection: connection,
+                host: hop.host,
+                capabilities: capabilities,
+                settings: self.settings,
+                content: self.content
+            )
+        } catch let error as ConnectionFailure {
+            await connection.close()
+            throw self.lost(hop, "\(error)")
+        } catch let error as TransportFailure {
+            throw error
+        } catch {
+            await connection.close()
+            throw self.lost(hop, "failed")
+        }
+    }
+
+    /// EHLO, or HELO where that is not known (RFC 5321 section 3.2); LHLO for LMTP, which has no older form.
+    private func greet(_ connection: SMTPClientConnection, _ hop: NextHop) async throws -> ServerCapabilities {
+        let verb = self.settings.dialect == .lmtp ? "LHLO" : "EHLO"
+        await connection.send(ByteBuffer(string: "\(verb) \(self.settings.hostname)\r\n"))
+        let reply = try await connection.reply(within: self.settings.timeouts.hello)
+        if reply.code.replyClass == .completion { return ServerCapabilities(ehlo: reply) }
+        let isUnknown = reply.code.replyClass == .permanentFailure && reply.code != 554 && reply.code != 550
+        guard isUnknown, self.settings.dialect == .smtp else {
+            await self.leave(connection)
+            throw self.refused(hop, reply)
+        }
+        await connection.send(ByteBuffer(string: "HELO \(self.settings.hostname)\r\n"))
+        let second = try await connection.reply(within: self.settings.timeouts.hello)
+        guard second.code.replyClass == .completion else {
+            await self.leave(connection)
+            throw self.refused(hop, second)
+        }
+        return ServerCapabilities()
+    }
+
+    /// QUIT even where no EHLO was accepted (RFC 5321 section 4.1.4).
+    private func leave(_ connection: SMTPClientConnection) async {
+        await connection.send(ByteBuffer(string: "QUIT\r\n"))
+        _ = try? await connection.reply(within: self.settings.timeouts.quit)
+        await connection.close()
+    }
+
+    private func lost(_ hop: NextHop, _ what: String) -> TransportFailure {
+        TransportFailure(
+            reply: Reply(451, .init(4, 1), "\(hop.host): \(what)"),
+            host: nil,
+            isDestinationTrouble: true
+        )
+    }
+
+    private func refused(_ hop: NextHop, _ reply: Reply) -> TransportFailure {
+        let isPermanent = reply.code.replyClass == .permanentFailure
+        return TransportFailure(reply: reply, host: hop.host, isDestinationTrouble: !isPermanent)
+    }
+}

@@ -1,0 +1,33 @@
+/// What a server offers, from its reply to EHLO (RFC 5321 section 4.1.1.1).
+package struct ServerCapabilities: Hashable, Sendable {
+    package var pipelining = false
+    package var eightBitMIME = false
+    package var internationalized = false
+    package var chunking = false
+    package var notifications = false
+    /// SIZE was offered.
+    package var size = false
+    /// The largest message it takes, in octets; `nil` where it names no limit (RFC 1870 section 3).
+    package var maximumSize: Int?
+
+    /// Nothing: a server that was greeted with HELO.
+    package init() {}
+
+    /// Reads the keywords, in any case; unknown ones are passed over.
+    package init(ehlo reply: Reply) {
+        for line in reply.lines.dropFirst() {
+            let words = line.split(separator: " ")
+            switch words.first?.uppercased() {
+            case "PIPELINING": self.pipelining = true
+            case "8BITMIME": self.eightBitMIME = true
+            case "SMTPUTF8": self.internationalized = true
+            case "CHUNKING": self.chunking = true
+            case "DSN": self.notifications = true
+            case "SIZE":
+                self.size = true
+                if words.count > 1, let limit = Int(words[1]), limit > 0 { self.maximumSize = limit }
+            default: continue
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+import Foundation
+
+/// The hub as a process of its own, as a postmaster runs it.
+public final class HubProcess {
+    /// Its folder: configuration, queue, mailboxes and log.
+    public let folder: URL
+    /// The port of its listener.
+    public let port: Int
+    private var process = Process()
+
+    /// The executable that was built with the tests.
+    public static var executable: URL {
+        URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent().appending(path: "mailhub")
+    }
+
+    /// Writes the configuration; does not start yet.
+    ///
+    /// - Parameters:
+    ///   - route: the route `store` that mail for example.org takes; a Maildir where `nil`.
+    ///   - more: keys that replace or add to the top level of the configuration.
+    public init(folder: URL, route: [String: Any]? = nil, more: [String: Any] = [:]) throws {
+        self.folder = folder
+        self.port = try freePort()
+        var configuration: [String: Any] = [
+            "hostname": "hub.example.org",
+            "listeners": [
+                [
+                    "name": "mx", "address": "127.0.0.1", "port": self.port, "role": "mx", "maximumConnectionsPerClient": 1000,
+                    "maximumMessagesPerConnection": 1_000_000, "messageSize": "100MiB",
+                ]
+            ],
+            "domains": ["example.org": ["route": "store"]],
+            "relayNetworks": ["127.0.0.0/8"],
+            "routes": ["store": route ?? ["transport": "maildir", "directory": "maildir"]],
+            "defaultRoute": "store",
+            "queue": ["directory": "queue", "retry": ["1s"]],
+            "control": ["socket": "run/control.sock"],
+            "plugins": [Any](),
+        ]
+        configuration.merge(more) { $1 }
+        let data = try JSONSerialization.data(withJSONObject: configuration, options: [.prettyPrinted, .sortedKeys])
+        try data.write(to: self.configurationFile)
+    }
+
+    /// Its config.json.
+    public var configurationFile: URL { self.folder.appending(path: "config.json") }
+
+    /// What it has logged.
+    public var log: String { (try? String(contentsOf: self.folder.appending(path: "hub.log"), encoding: .utf8)) ?? "" }
+
+    /// Starts it and waits for its greeting.
+    public func start() throws {
+        let log = self.folder.appending(path: "hub.log")
+        if !FileManager.default.fileExists(atPath: log.path) { try Data().write(to: log) }
+        let handle = try FileHandle(forWritingTo: log)
+        try handle.seekToEnd()
+        self.process = Process()
+        self.process.executableURL = Self.executable
+        self.process.arguments = ["serve", "--config", self.configurationFile.path]
+        self.process.standardOutput = handle
+        self.process.standardError = handle
+        try self.process.run()
+        let deadline = Date(timeIntervalSinceNow: 60)
+        while true {
+            if let client = try? SMTPTestClient(port: self.port) {
+                client.close()
+                return
+            }
+            guard self.process.isRunning, Date() < deadline else { throw PeerFailure("the hub did not start: \(self.log)") }
+            usleep(5_000)
+        }
+    }
+
+    /// Ends it at once, as a power failure would end the process: SIGKILL.
+    public func kill() {
+        guard self.process.isRunning else { return }
+        Foundation.kill(self.process.processIdentifier, SIGKILL)
+        self.process.waitUntilExit()
+    }
+
+    /// Ends it as an operator would: SIGTERM.
+    ///
+    /// - Returns: its exit status.
+    @discardableResult
+    public func stop() -> Int32 {
+        guard self.process.isRunning else { return self.process.terminationStatus }
+        self.process.terminate()
+        self.process.waitUntilExit()
+        return self.process.terminationStatus
+    }
+
+    /// Sends it a signal.
+    public func signal(_ signal: Int32) { Foundation.kill(self.process.processIdentifier, signal) }
+
+    /// Runs one of its commands.
+    ///
+    /// - Returns: exit status and output, errors included.
+    public func command(_ arguments: String...) throws -> (status: Int32, output: String) {
+        let command = Process()
+        let pipe = Pipe()
+        command.executableURL = Self.executable
+        command.arguments = arguments + ["--config", self.configurationFile.path]
+        command.standardOutput = pipe
+        command.standardError = pipe
+        try command.run()
+        let output = try pipe.fileHandleForReading.readToEnd() ?? Data()
+        command.waitUntilExit()
+        return (command.terminationStatus, String(decoding: output, as: UTF8.self))
+    }
+
+    /// The delivered messages of a mailbox: those in `new`.
+    public func mailbox(_ user: String) -> [Data] {
+        let folder = self.folder.appending(path: "maildir/example.org/\(user)/new")
+        let files = (try? FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)) ?? []
+        return files.compactMap { try? Data(contentsOf: $0) }
+    }
+
+    deinit { self.kill() }
+}
