@@ -1,3 +1,6 @@
+import SMTP
+
+/// What operators see and do.
 extension MailQueue {
     /// One page of the messages that match, oldest first.
     package nonisolated func list(
@@ -9,7 +12,9 @@ extension MailQueue {
     }
 
     /// Everything known about one message; `nil` when it is not queued.
-    package nonisolated func show(_ id: QueueID) async throws(StoreError) -> QueueListing? { nil }
+    package nonisolated func show(_ id: QueueID) async throws(StoreError) -> QueueListing? {
+        try await self.store.show(id)
+    }
 
     /// Counts by state and destination.
     package nonisolated func statistics() async throws(StoreError) -> QueueStatistics {
@@ -17,23 +22,64 @@ extension MailQueue {
     }
 
     /// Holds messages back from delivery; attempts under way end as they end.
-    package func hold(_ selection: QueueSelection, reason: String) async throws(StoreError) -> [QueueID] { [] }
+    ///
+    /// - Returns: the messages that are held now and were not before; the same for the methods below.
+    package func hold(_ selection: QueueSelection, reason: String) async throws(StoreError) -> [QueueID] {
+        let ids = try await self.store.apply(.hold(reason: reason), to: selection)
+        self.forget(ids)
+        return ids
+    }
 
     /// Ends a hold; damaged messages get another chance.
-    package func release(_ selection: QueueSelection) async throws(StoreError) -> [QueueID] { [] }
+    package func release(_ selection: QueueSelection) async throws(StoreError) -> [QueueID] {
+        try await self.makeDue(.release(now: self.clock.now), selection)
+    }
 
     /// Makes waiting recipients due now.
-    package func retry(_ selection: QueueSelection) async throws(StoreError) -> [QueueID] { [] }
+    package func retry(_ selection: QueueSelection) async throws(StoreError) -> [QueueID] {
+        try await self.makeDue(.retry(now: self.clock.now), selection)
+    }
 
     /// Removes messages; nobody is notified.
-    package func delete(_ selection: QueueSelection) async throws(StoreError) -> [QueueID] { [] }
+    package func delete(_ selection: QueueSelection) async throws(StoreError) -> [QueueID] {
+        let ids = try await self.store.apply(.delete, to: selection)
+        self.forget(ids)
+        for id in ids { self.notices[id] = nil }
+        return ids
+    }
 
-    /// Stops deliveries to a destination until `resume`; messages for it stay queued. Not kept over a restart.
-    package func suspend(_ destination: Destination) {}
+    /// Stops deliveries to a destination until `resume(_:)`.
+    ///
+    /// Messages for it stay queued, and those that come do not expire meanwhile. Not kept over a restart.
+    package func suspend(_ destination: Destination) {
+        self.schedule.setSuspended(destination, true)
+    }
 
     /// Takes deliveries up again.
-    package func resume(_ destination: Destination) {}
+    package func resume(_ destination: Destination) {
+        self.schedule.setSuspended(destination, false)
+        self.offer(destination)
+    }
 
     /// The destinations that are suspended, in the order of their names.
-    package var suspendedDestinations: [Destination] { [] }
+    package var suspendedDestinations: [Destination] {
+        self.schedule.suspended.sorted { $0.description < $1.description }
+    }
+
+    /// Recipients in memory, and jobs that workers have: for metrics.
+    package var activity: (recipients: Int, jobs: Int) { (self.schedule.known.count, self.jobs.count) }
+
+    private func forget(_ ids: [QueueID]) {
+        self.schedule.drop(Set(ids))
+        for id in ids where !self.schedule.isPressing(id) { self.fresh.drop(id) }
+    }
+
+    private func makeDue(_ action: OperatorAction, _ selection: QueueSelection) async throws(StoreError) -> [QueueID] {
+        let start = self.clock.now
+        let ids = try await self.store.apply(action, to: selection)
+        self.schedule.drop(Set(ids), onlyLater: true)
+        self.schedule.forget(from: start)
+        await self.readMore()
+        return ids
+    }
 }

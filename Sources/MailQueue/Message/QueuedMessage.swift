@@ -8,6 +8,14 @@ package enum StoredContent: Sendable {
     /// In a file of its own in the content directory, named here without its folder; already synced.
     case file(name: String, size: Int)
 
+    /// The name of the file, where there is one.
+    package var fileName: String? {
+        switch self {
+        case .inline: nil
+        case .file(let name, _): name
+        }
+    }
+
     /// Octets of content.
     package var size: Int {
         switch self {

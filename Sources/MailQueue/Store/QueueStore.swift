@@ -31,6 +31,9 @@ package protocol QueueStore: Sendable {
     /// One page of the messages that match, oldest first.
     func list(_ filter: QueueFilter, after id: QueueID?, limit: Int) async throws(StoreError) -> QueuePage
 
+    /// One message; `nil` when it is not queued.
+    func show(_ id: QueueID) async throws(StoreError) -> QueueListing?
+
     /// Counts by state and destination.
     func statistics() async throws(StoreError) -> QueueStatistics
 
