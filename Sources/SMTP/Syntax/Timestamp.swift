@@ -7,7 +7,7 @@ public struct Timestamp: Hashable, Comparable, Sendable, Codable {
     public init(milliseconds: Int64) { self.milliseconds = milliseconds }
 
     /// Seconds since 1970, rounded down.
-    public var seconds: Int64 { self.milliseconds >= 0 ? self.milliseconds / 1000 : (self.milliseconds - 999) / 1000 }
+    public var seconds: Int64 { self.milliseconds / 1000 - (self.milliseconds % 1000 < 0 ? 1 : 0) }
 
     /// Orders by time.
     public static func < (left: Timestamp, right: Timestamp) -> Bool { left.milliseconds < right.milliseconds }
