@@ -100,6 +100,7 @@ let package = Package(
             ["Reception", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioEmbedded, logging]
         ),
         tests("DeliveryTests", ["Delivery", "SMTP", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]),
+        tests("AdministrationTests", ["Administration", "SMTP", nioCore, nioPosix, logging]),
         tests("MailHubTests", ["MailHub", "MailHubPlugin", "SMTP", logging]),
         tests("ArchitectureTests", []),
     ] + plugin("StaticRecipients") + plugin("SizeLimits")
