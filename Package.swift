@@ -20,6 +20,7 @@ let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let collections = Target.Dependency.product(name: "Collections", package: "swift-collections")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
@@ -74,7 +75,7 @@ let package = Package(
         module("MailHubPlugin", ["SMTP", "InternetMessage", nioCore, logging]),
         module("MailQueue", ["SMTP", nioCore, nioPosix, logging, grdb, sqlite, collections]),
         .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
-        module("DNSResolver", ["CUnbound", "MailHubPlugin", "SMTP", nioCore, nioPosix]),
+        module("DNSResolver", ["CUnbound", "MailHubPlugin", "SMTP", logging]),
         module("Reception", ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]),
         module("Delivery", ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]),
         module("Administration", ["SMTP", "MailQueue", nioCore, nioPosix, logging]),
@@ -82,7 +83,7 @@ let package = Package(
             "MailHub",
             [
                 "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "DNSResolver", "Reception", "Delivery",
-                "Administration", nioCore, nioPosix, logging, metrics, serviceLifecycle,
+                "Administration", nioCore, nioPosix, logging, serviceLifecycle, unixSignals,
             ]
         ),
         .executableTarget(

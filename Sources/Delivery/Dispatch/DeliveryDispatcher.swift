@@ -193,7 +193,9 @@ package final class DeliveryDispatcher: Sendable {
     private func deliver(_ job: DeliveryJob, over session: any TransportSession, _ throttle: DomainThrottle) async {
         switch await self.hooks.willDeliver(job) {
         case .deliver(let changed):
-            await self.report(job, await session.deliver(changed), throttle)
+            let reports = await session.deliver(changed)
+            await self.hooks.release(changed, original: job)
+            await self.report(job, reports, throttle)
         case .refuse(let reply):
             let result: RecipientReport.Result = reply.code.replyClass == .permanentFailure ? .failed : .deferred
             let reports = job.recipients.map {

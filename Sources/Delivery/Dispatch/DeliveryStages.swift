@@ -14,6 +14,9 @@ package protocol DeliveryStages: Sendable {
     /// Asked before each attempt.
     func willDeliver(_ job: DeliveryJob) async -> DeliveryPermission
 
+    /// Told when a job that was changed has been sent: what was stored for it can go.
+    func release(_ sent: DeliveryJob, original: DeliveryJob) async
+
     /// Told after each attempt.
     func delivered(_ job: DeliveryJob, _ reports: [RecipientReport]) async
 }
@@ -22,5 +25,6 @@ package protocol DeliveryStages: Sendable {
 package struct NoDeliveryStages: DeliveryStages {
     package init() {}
     package func willDeliver(_ job: DeliveryJob) async -> DeliveryPermission { .deliver(job) }
+    package func release(_ sent: DeliveryJob, original: DeliveryJob) async {}
     package func delivered(_ job: DeliveryJob, _ reports: [RecipientReport]) async {}
 }

@@ -74,6 +74,12 @@ public final class ConfigurationSection {
     /// The keys that are there, in order; none of them counts as asked for.
     public var keys: [String] { self.members.map(\.key) }
 
+    /// The keys of a nested object, without reading it.
+    package func keys(of key: String) -> [String] {
+        guard case .object(let members) = self.members.first(where: { $0.key == key })?.value.value else { return [] }
+        return members.map(\.key)
+    }
+
     /// Whether a key is there.
     public func has(_ key: String) -> Bool { self.members.contains { $0.key == key } }
 

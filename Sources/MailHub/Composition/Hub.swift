@@ -1,0 +1,195 @@
+import Administration
+import Delivery
+import DNSResolver
+import Foundation
+import Logging
+public import MailHubPlugin
+import MailQueue
+import NIOCore
+import NIOPosix
+import Reception
+import ServiceLifecycle
+import UnixSignals
+
+/// The hub, wired together: the one place that knows every concrete type.
+public enum Hub {
+    /// Everything that is wrong with a configuration; empty where it can be used.
+    ///
+    /// - Parameter plugins: the plugin types that `"plugins"` may name.
+    public static func check(configurationPath path: String, plugins: [any HubPlugin.Type]) -> [ConfigurationProblem] {
+        let registry = Self.registry(plugins, resolver: NoResolver(), logger: Logger(label: "mailhub.check"))
+        do {
+            _ = try HubConfigurationReader.read(path: path, registry: registry)
+            return []
+        } catch {
+            return error.problems
+        }
+    }
+
+    /// Runs the hub until SIGTERM or SIGINT.
+    ///
+    /// - Parameters:
+    ///   - configurationPath: config.json.
+    ///   - plugins: the plugin types that `"plugins"` may name: the shipped ones, and one's own.
+    /// - Throws: `ConfigurationProblems` or `HubFailure` where the hub cannot start.
+    public static func run(configurationPath path: String, plugins: [any HubPlugin.Type]) async throws {
+        let firstRegistry = Self.registry(plugins, resolver: NoResolver(), logger: Logger(label: "mailhub.check"))
+        let first = try HubConfigurationReader.read(path: path, registry: firstRegistry)
+        try HubLogging.start(first.logSettings)
+        let logger = Logger(label: "mailhub")
+        ProcessLimits.raise(logger)
+        let resolver = try UnboundResolver(
+            settings: .init(servers: first.dns.servers, usesIPv6: first.dns.usesIPv6, timeLimit: first.dns.timeLimit),
+            logger: logger
+        )
+        // Read again with the real services: plugins keep what they are given.
+        let registry = Self.registry(plugins, resolver: resolver, logger: logger)
+        let configuration = try HubConfigurationReader.read(path: path, registry: registry)
+        let pool = NIOThreadPool(numberOfThreads: 8)
+        pool.start()
+        let eventLoops = MultiThreadedEventLoopGroup(numberOfThreads: configuration.eventLoops ?? System.coreCount)
+        do {
+            let services = try await Self.services(
+                configuration,
+                path: path,
+                registry: registry,
+                resolver: resolver,
+                eventLoops: eventLoops,
+                pool: pool,
+                logger: logger
+            )
+            try await services.run()
+        } catch {
+            HubLogging.flush()
+            throw error
+        }
+        resolver.shutDown()
+        try? await eventLoops.shutdownGracefully()
+        try? await pool.shutdownGracefully()
+        logger.notice("hub stopped")
+        HubLogging.flush()
+    }
+
+    private static func registry(
+        _ plugins: [any HubPlugin.Type],
+        resolver: any NameResolver,
+        logger: Logger
+    ) -> PluginRegistry {
+        PluginRegistry(plugins) { domains in
+            PluginServices(logger: logger, clock: SystemClock(), resolver: resolver, servedDomains: domains)
+        }
+    }
+
+    private static func services(
+        _ configuration: HubConfiguration,
+        path: String,
+        registry: PluginRegistry,
+        resolver: any NameResolver,
+        eventLoops: MultiThreadedEventLoopGroup,
+        pool: NIOThreadPool,
+        logger: Logger
+    ) async throws -> ServiceGroup {
+        let clock = SystemClock()
+        let store: SQLiteQueueStore
+        do {
+            store = try SQLiteQueueStore(directory: configuration.queue.directory, pool: pool, logger: logger)
+        } catch {
+            throw HubFailure("cannot open the queue in \(configuration.queue.directory): \(error)")
+        }
+        let derive: @Sendable (HubConfiguration) -> LiveConfiguration.Snapshot = { configuration in
+            .init(configuration, resolver: resolver, content: store.content, pool: pool, logger: logger)
+        }
+        let live = LiveConfiguration(derive(configuration))
+        var settings = QueueSettings()
+        settings.retry = configuration.queue.retry
+        settings.maximumActive = configuration.queue.maximumActive
+        let queue = MailQueue(
+            store: store,
+            settings: settings,
+            clock: clock,
+            logger: logger,
+            route: { live.current.router.destination(for: $0) },
+            composer: StatusNotificationComposer(
+                host: configuration.host,
+                postmaster: configuration.postmaster,
+                contents: store.content,
+                clock: clock,
+                logger: logger
+            )
+        )
+        let throttles = ThrottleTable(clock: clock) { live.current.configuration.throttles.limits(for: $0) }
+        var dispatch = DispatchSettings()
+        dispatch.idleTime = configuration.delivery.idleTime
+        dispatch.maximumSessions = configuration.delivery.maximumSessions
+        let dispatcher = DeliveryDispatcher(
+            source: queue,
+            eventLoops: eventLoops,
+            throttles: throttles,
+            settings: dispatch,
+            hooks: DeliveryHookStages(
+                live: live,
+                content: store.content,
+                clock: clock,
+                eventLoops: eventLoops,
+                logger: logger
+            ),
+            clock: clock,
+            logger: logger
+        ) { live.current.transports[$0.route] }
+        let listeners = ListenerGroup(
+            eventLoops: eventLoops,
+            services: ReceptionServices(intake: queue, clock: clock, logger: logger)
+        ) { live.current.reception }
+        try await listeners.apply(configuration.listeners)
+        let reloader = Reloader(
+            path: path,
+            registry: registry,
+            live: live,
+            listeners: listeners,
+            logger: logger,
+            derive: derive
+        )
+        let control = ControlServer(
+            path: configuration.controlSocket,
+            handler: OperatorHandler(
+                live: live,
+                queue: queue,
+                throttles: throttles,
+                listeners: listeners,
+                started: clock.now,
+                clock: clock,
+                reloader: reloader
+            ),
+            group: eventLoops,
+            logger: logger
+        )
+        for listener in configuration.listeners {
+            logger.notice(
+                "listening",
+                metadata: ["listener": "\(listener.name)", "address": "\(listener.address)", "port": "\(listener.port)"]
+            )
+        }
+        // Shut down from the last to the first: no new mail, no new deliveries, then the queue.
+        var group = ServiceGroupConfiguration(
+            services: [
+                QueueService(queue: queue), DispatcherService(dispatcher: dispatcher), ControlService(server: control),
+                ReloadService(reloader: reloader), listeners,
+            ].map { .init(service: $0) },
+            gracefulShutdownSignals: [.sigterm, .sigint],
+            logger: logger
+        )
+        group.maximumGracefulShutdownDuration = configuration.shutdownGrace
+        return ServiceGroup(configuration: group)
+    }
+}
+
+extension HubConfiguration {
+    var logSettings: LogSettings {
+        LogSettings(
+            level: Logger.Level(rawValue: self.logging.level.rawValue) ?? .info,
+            format: self.logging.format == .json ? .json : .text
+        )
+    }
+}
+
+extension MailQueue: MessageIntake {}

@@ -1,0 +1,94 @@
+import Delivery
+import Logging
+import MailHubPlugin
+import MailQueue
+import NIOPosix
+import Reception
+import SMTP
+import Synchronization
+
+/// The configuration that is in force, with what is derived from it; a reload replaces it as a whole.
+final class LiveConfiguration: Sendable {
+    /// What a configuration comes to.
+    struct Snapshot: Sendable {
+        let configuration: HubConfiguration
+        let reception: ReceptionSettings
+        let router: Router
+        let hooks: HookChains
+        let transports: [String: any Transport]
+    }
+    private let snapshot: Mutex<Snapshot>
+
+    init(_ snapshot: Snapshot) { self.snapshot = Mutex(snapshot) }
+
+    var current: Snapshot { self.snapshot.withLock { $0 } }
+
+    func replace(with snapshot: Snapshot) { self.snapshot.withLock { $0 = snapshot } }
+}
+
+extension LiveConfiguration.Snapshot {
+    /// Derives everything from a configuration.
+    init(_ configuration: HubConfiguration, resolver: any NameResolver, content: ContentDirectory, pool: NIOThreadPool, logger: Logger) {
+        let hooks = HookChains(configuration.plugins)
+        self.configuration = configuration
+        self.hooks = hooks
+        self.reception = ReceptionSettings(
+            host: configuration.host,
+            servedDomains: Set(configuration.domains.keys),
+            relayNetworks: configuration.relayNetworks,
+            postmaster: configuration.postmaster,
+            hooks: hooks
+        )
+        self.router = Router(
+            routeOfDomain: configuration.domains,
+            defaultRoute: configuration.defaultRoute ?? "",
+            usesMX: configuration.routes.mapValues { $0 == .mx }
+        )
+        self.transports = configuration.routes.mapValues { route -> any Transport in
+            switch route {
+            case .maildir(let directory):
+                return MaildirTransport(
+                    directory: directory,
+                    hostname: configuration.host.text,
+                    content: content,
+                    pool: pool
+                )
+            case .fixed(let dialect, let location):
+                return SMTPTransport(
+                    settings: configuration.transportSettings(dialect),
+                    resolver: FixedNextHop(location, resolver: resolver),
+                    content: content,
+                    logger: logger
+                )
+            case .mx:
+                let mx = MXResolver(
+                    resolver: resolver,
+                    port: configuration.delivery.port,
+                    ownNames: [configuration.host.canonical],
+                    ownAddresses: configuration.ownAddresses,
+                    logger: logger
+                )
+                return SMTPTransport(
+                    settings: configuration.transportSettings(.smtp),
+                    resolver: mx,
+                    content: content,
+                    logger: logger
+                )
+            }
+        }
+    }
+}
+
+extension HubConfiguration {
+    fileprivate func transportSettings(_ dialect: SMTPTransport.Dialect) -> SMTPTransport.Settings {
+        var settings = SMTPTransport.Settings(hostname: self.host.text, dialect: dialect)
+        settings.timeouts = self.delivery.timeouts
+        settings.messagesPerConnection = self.delivery.messagesPerConnection
+        return settings
+    }
+
+    /// Addresses that lead back to the listeners, where they are on the port of MX hosts.
+    fileprivate var ownAddresses: Set<IPAddress> {
+        Set(self.listeners.filter { $0.port == self.delivery.port }.compactMap { IPAddress($0.address) })
+    }
+}

@@ -1,0 +1,139 @@
+package import Administration
+import Delivery
+import Glibc
+import Logging
+import MailQueue
+import SMTP
+
+/// Does what the operator's commands ask of the running hub.
+struct OperatorHandler: ControlHandler {
+    let live: LiveConfiguration
+    let queue: MailQueue
+    let throttles: ThrottleTable
+    let listeners: ListenerGroup
+    let started: Timestamp
+    let clock: any WallClock
+    let reloader: Reloader
+
+    func status() async throws -> HubStatus {
+        let statistics = try await self.queue.statistics()
+        let throttles = await self.throttles.snapshots()
+        let states = Dictionary(throttles.map { ($0.destination.description, $0.state) }) { first, _ in first }
+        let names = Set(statistics.destinations.keys).union(states.keys).sorted()
+        let configuration = self.live.current.configuration
+        return HubStatus(
+            version: Release.version,
+            hostname: configuration.host.text,
+            process: Int(getpid()),
+            started: ControlInstant(self.started),
+            listeners: configuration.listeners.map { "\($0.name) \($0.address) \($0.port)" },
+            sessions: self.listeners.sessionCount,
+            deliveries: throttles.reduce(0) { $0 + $1.state.sessions },
+            queue: QueueStatus(
+                messages: statistics.messages,
+                octets: statistics.octets,
+                waitingRecipients: statistics.recipients[.waiting] ?? 0,
+                heldRecipients: statistics.recipients[.held] ?? 0,
+                oldest: statistics.oldest.map(ControlInstant.init)
+            ),
+            destinations: names.map { name in
+                DestinationStatus(
+                    destination: name,
+                    recipients: statistics.destinations[name] ?? 0,
+                    deliveries: states[name]?.sessions ?? 0,
+                    trouble: states[name].flatMap(self.trouble)
+                )
+            }
+        )
+    }
+
+    private func trouble(_ state: ThrottleState.Snapshot) -> String? {
+        if state.isSuspended { return "suspended by the operator" }
+        guard let until = state.pausedUntil, until > self.clock.now else { return nil }
+        return "paused until \(ControlInstant(until)) after \(state.troubles) failures"
+    }
+
+    func queueList(_ filter: MessageFilter, limit: Int, after id: String?) async throws -> QueueEntryPage {
+        let page = try await self.queue.list(self.filter(filter), after: try id.map(self.identifier), limit: limit)
+        let now = self.clock.now
+        let entries = page.messages.map { QueueEntry($0, now: now) }
+        return QueueEntryPage(entries: entries.filter(filter.matches), next: page.next?.description)
+    }
+
+    func queueShow(_ id: String) async throws -> QueueEntry? {
+        try await self.queue.show(try self.identifier(id)).map { QueueEntry($0, now: self.clock.now) }
+    }
+
+    func queueRetry(_ selector: MessageSelector) async throws -> Int {
+        try await self.queue.retry(self.selection(selector)).count
+    }
+
+    func queueHold(_ selector: MessageSelector, reason: String) async throws -> Int {
+        try await self.queue.hold(self.selection(selector), reason: reason).count
+    }
+
+    func queueRelease(_ selector: MessageSelector) async throws -> Int {
+        try await self.queue.release(self.selection(selector)).count
+    }
+
+    func queueDelete(_ selector: MessageSelector) async throws -> Int {
+        try await self.queue.delete(self.selection(selector)).count
+    }
+
+    func reload() async throws -> ReloadReport { try await self.reloader.reload() }
+
+    private func identifier(_ text: String) throws -> QueueID {
+        guard let id = QueueID(text) else { throw ControlFailure("\"\(text)\" is not the name of a message") }
+        return id
+    }
+
+    private func selection(_ selector: MessageSelector) throws -> QueueSelection {
+        switch selector {
+        case .messages(let ids): .ids(try ids.map(self.identifier))
+        case .matching(let filter): .matching(self.filter(filter))
+        case .all: .matching(QueueFilter())
+        }
+    }
+
+    private func filter(_ filter: MessageFilter) -> QueueFilter {
+        let state: RecipientState? =
+            switch filter.state {
+            case .active, .deferred: .waiting
+            case .held: .held
+            case .damaged: .damaged
+            case nil: nil
+            }
+        return QueueFilter(
+            state: state,
+            destination: filter.destination,
+            sender: filter.sender,
+            recipient: filter.recipient ?? filter.domain.map { "@\($0)" }
+        )
+    }
+}
+
+extension QueueEntry {
+    init(_ listing: QueueListing, now: Timestamp) {
+        let states = listing.recipients.map(\.state)
+        let isDue = listing.recipients.contains { $0.state == .waiting && $0.due <= now }
+        self.init(
+            id: listing.id.description,
+            state: listing.damage != nil || states.contains(.damaged)
+                ? .damaged : states.contains(.held) ? .held : isDue ? .active : .deferred,
+            sender: listing.sender,
+            size: listing.size,
+            arrival: ControlInstant(listing.arrival),
+            recipients: listing.recipients.map { recipient in
+                RecipientEntry(
+                    address: recipient.address,
+                    destination: recipient.destination,
+                    attempts: recipient.attempts,
+                    nextAttempt: recipient.state == .waiting ? ControlInstant(recipient.due) : nil,
+                    lastReply: recipient.last.map { "\($0.host.map { "\($0): " } ?? "")\($0.reply)" }
+                )
+            },
+            recipientCount: listing.recipientCount,
+            reason: listing.damage ?? listing.holdReason
+        )
+    }
+}

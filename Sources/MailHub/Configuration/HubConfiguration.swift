@@ -1,0 +1,85 @@
+import Delivery
+import Logging
+import MailHubPlugin
+import MailQueue
+import Reception
+import SMTP
+
+/// Everything that config.json says: read once, then only passed around. docs/configuration.md explains each key.
+struct HubConfiguration: Sendable {
+    var host: Domain
+    var postmaster: Mailbox
+    var listeners: [ListenerSettings]
+    /// The domains that mail is taken for, each with its route.
+    var domains: [Domain: String]
+    var relayNetworks: [IPNetwork]
+    var routes: [String: RouteConfiguration]
+    /// For mail to all other domains; `nil` where there is no relaying.
+    var defaultRoute: String?
+    var queue: QueueConfiguration
+    var throttles: ThrottleConfiguration
+    var dns: DNSConfiguration
+    var plugins: [ConfiguredPlugin]
+    var logging: LoggingConfiguration
+    var controlSocket: String
+    var delivery: DeliveryConfiguration
+    /// How long transactions may go on after SIGTERM.
+    var shutdownGrace: Duration
+    /// Threads that serve connections.
+    var eventLoops: Int?
+}
+
+/// One entry of `"routes"`.
+enum RouteConfiguration: Hashable, Sendable {
+    /// By the MX records of the recipient's domain.
+    case mx
+    /// To one next hop by SMTP or LMTP.
+    case fixed(SMTPTransport.Dialect, FixedNextHop.Location)
+    /// Into Maildirs below a folder.
+    case maildir(directory: String)
+}
+
+/// `"queue"`.
+struct QueueConfiguration: Hashable, Sendable {
+    var directory = "var/queue"
+    var retry = RetrySchedule()
+    var maximumActive = 5000
+}
+
+/// `"throttles"`.
+struct ThrottleConfiguration: Hashable, Sendable {
+    var standard = ThrottleLimits()
+    /// By route, or by recipient domain in canonical form.
+    var named: [String: ThrottleLimits] = [:]
+
+    /// The limits of a destination: its domain's, else its route's, else the standard ones.
+    func limits(for destination: Destination) -> ThrottleLimits {
+        self.named[destination.domain] ?? self.named[destination.route] ?? self.standard
+    }
+}
+
+/// `"dns"`.
+struct DNSConfiguration: Hashable, Sendable {
+    /// `address@port`; empty for the system's resolvers.
+    var servers: [String] = []
+    var usesIPv6 = true
+    var timeLimit: Duration = .seconds(10)
+}
+
+/// `"logging"`.
+struct LoggingConfiguration: Hashable, Sendable {
+    enum Format: String, CaseIterable, Sendable { case text, json }
+    enum Level: String, CaseIterable, Sendable { case trace, debug, info, notice, warning, error, critical }
+    var format = Format.text
+    var level = Level.info
+}
+
+/// `"delivery"`.
+struct DeliveryConfiguration: Hashable, Sendable {
+    var timeouts = ClientTimeouts()
+    var idleTime: Duration = .seconds(5)
+    var maximumSessions = 500
+    var messagesPerConnection = 1000
+    /// The port of MX hosts: 25, but for tests.
+    var port = 25
+}

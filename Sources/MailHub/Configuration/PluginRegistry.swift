@@ -1,0 +1,48 @@
+import MailHubPlugin
+
+/// The plugins that this executable knows, and how they are made from `"plugins"`.
+struct PluginRegistry: Sendable {
+    private let types: [String: any HubPlugin.Type]
+    private let makeServices: @Sendable (Set<Domain>) -> PluginServices
+
+    /// - Parameters:
+    ///   - types: no two of one name; the first counts.
+    ///   - services: what plugins get, for the served domains.
+    init(_ types: [any HubPlugin.Type], services: @escaping @Sendable (Set<Domain>) -> PluginServices) {
+        self.types = Dictionary(types.map { ($0.name, $0) }) { first, _ in first }
+        self.makeServices = services
+    }
+
+    /// Makes the plugins of a configuration, in its order; what is wrong is reported through the sections.
+    func plugins(_ sections: [ConfigurationSection], served: Set<Domain>) -> [ConfiguredPlugin] {
+        let services = self.makeServices(served)
+        return sections.compactMap { section in
+            let typeName = section.requiredString("plugin")
+            let name = section.string("name", default: typeName)
+            let timeLimit = section.duration("timeout", default: .seconds(10))
+            let onFailure = section.enumeration("onFailure", default: FailurePolicy.defer)
+            let configuration = section.section("configuration") ?? ConfigurationSection()
+            guard !typeName.isEmpty else { return nil }
+            guard let type = self.types[typeName] else {
+                let fix = Spelling.suggestion(for: typeName, among: self.types.keys)
+                let known = self.types.keys.sorted().joined(separator: ", ")
+                section.report("there is no plugin \"\(typeName)\"", at: "plugin", fix: fix ?? "the plugins are: \(known)")
+                return nil
+            }
+            if timeLimit <= .zero { section.report("the time limit is zero", at: "timeout", fix: "write one such as \"10s\"") }
+            do {
+                let plugin = try type.init(configuration: configuration, services: services)
+                return ConfiguredPlugin(name: name, plugin: plugin, timeLimit: timeLimit, onFailure: onFailure)
+            } catch {
+                section.report("the plugin cannot run: \(error)", at: "configuration", fix: "see the plugin's README")
+                return nil
+            }
+        }
+    }
+}
+
+extension HubConfigurationReader {
+    func plugins(served: Set<Domain>) -> [ConfiguredPlugin] {
+        self.registry.plugins(self.root.sections("plugins"), served: served)
+    }
+}
