@@ -31,6 +31,8 @@ struct AttemptedMessage: Sendable {
 extension MailQueue {
     /// The recipients of one message that are due at a destination: at most 1000; `nil` when there are none now.
     package func nextJob(for destination: Destination) async -> DeliveryJob? {
+        // What became durable a moment ago may be for this worker.
+        if self.schedule.readyCount(at: destination) == 0 { self.handleInbox() }
         while let item = self.schedule.take(for: destination) {
             self.offer(destination)
             switch await self.job(for: item) {
@@ -135,7 +137,7 @@ extension MailQueue {
     ///
     /// What the store no longer has waiting is passed over: the window may have been filled just before it was recorded as done.
     private func look(up item: WorkItem, withContent: Bool) async -> LookUp {
-        if let routed = self.fresh[item.id] {
+        if item.isFresh, let routed = self.fresh[item.id] {
             var envelope = routed.message.envelope
             let recipients = item.positions.compactMap { position in
                 envelope.recipients.indices.contains(position)
@@ -185,6 +187,6 @@ extension MailQueue {
     private func pass(over item: WorkItem) {
         self.schedule.attemptEnded(item)
         self.schedule.settle(item)
-        self.fresh.release(item.id)
+        self.release(item)
     }
 }

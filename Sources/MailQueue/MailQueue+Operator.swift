@@ -48,7 +48,7 @@ extension MailQueue {
         return ids
     }
 
-    /// Stops deliveries to a destination until `resume(_:)`.
+    /// Stops deliveries to a destination until it is resumed.
     ///
     /// Messages for it stay queued, and those that come do not expire meanwhile. Not kept over a restart.
     package func suspend(_ destination: Destination) {
@@ -70,14 +70,13 @@ extension MailQueue {
     package var activity: (recipients: Int, jobs: Int) { (self.schedule.known.count, self.jobs.count) }
 
     private func forget(_ ids: [QueueID]) {
-        self.schedule.drop(Set(ids))
-        for id in ids where !self.schedule.isPressing(id) { self.fresh.drop(id) }
+        for item in self.schedule.drop(Set(ids)) { self.release(item) }
     }
 
     private func makeDue(_ action: OperatorAction, _ selection: QueueSelection) async throws(StoreError) -> [QueueID] {
         let start = self.clock.now
         let ids = try await self.store.apply(action, to: selection)
-        self.schedule.drop(Set(ids), onlyLater: true)
+        for item in self.schedule.drop(Set(ids), onlyLater: true) { self.release(item) }
         self.schedule.forget(from: start)
         await self.readMore()
         return ids

@@ -54,7 +54,7 @@ extension MailQueue {
         let outcome = settlement.outcome
         if let item = settlement.item {
             self.schedule.settle(item)
-            self.fresh.release(item.id)
+            self.release(item)
             let now = self.clock.now
             let retries = outcome.retries.map { retry in
                 DueRecipient(

@@ -3,7 +3,7 @@ import SMTP
 
 /// Filling the window onto the store.
 extension MailQueue {
-    /// Reads what becomes due soon, while there is room for it. One at a time.
+    /// Reads what becomes due soon, while there is room for it: never twice at a time.
     func readMore() async {
         // Not before the messages are known whose notifications are due: so that none of them is under way yet.
         guard !self.isReading, self.unsent != nil, self.clock.now >= self.nextReading else { return }

@@ -39,7 +39,8 @@ package actor MailQueue {
     var nextReading = Timestamp(milliseconds: .min)
     /// Messages whose notifications a crash has left unsent; `nil` before the store was asked.
     var unsent: [QueueID]?
-    private var ticks = 0
+    /// Ticks so far.
+    private(set) var ticks = 0
 
     /// Makes a queue; nothing happens before `run()`.
     ///
@@ -133,7 +134,7 @@ package actor MailQueue {
         self.handleInbox()
         for destination in self.schedule.advance(to: now) { self.offer(destination) }
         self.recordAgain()
-        self.schedule.makeRoom(now: now)
+        for item in self.schedule.makeRoom(now: now) { self.release(item) }
         await self.findUnsent()
         await self.readMore()
         await self.notifyOverdue(now: now)
@@ -170,6 +171,11 @@ package actor MailQueue {
         let taken = WorkItem.items(of: routed).filter { self.schedule.add($0, now: now) }
         self.fresh.keep(routed, uses: taken.count)
         for item in taken { self.offer(item.destination) }
+    }
+
+    /// An item is in the schedule no more.
+    func release(_ item: WorkItem) {
+        if item.isFresh { self.fresh.release(item.id) }
     }
 
     /// Gives ready work to waiting workers, and invites more where there is more.

@@ -26,7 +26,9 @@ struct SystemCallFailure: Error, CustomStringConvertible {
     }
 }
 
-/// The few calls on files that the queue makes itself. All of them block: they are for the threads of the pool and the store.
+/// The few calls on files that the queue makes itself.
+///
+/// All of them block: they are for the threads of the pool and the store.
 enum PosixFile {
     /// Creates a file that must not exist yet; readable by us alone.
     static func create(_ path: String) throws(SystemCallFailure) -> Int32 {

@@ -57,7 +57,9 @@ package struct NewMessage: Sendable {
     }
 }
 
-/// Where recipients go together: one route, and for routes by MX one domain. The unit of throttling and connection reuse.
+/// Where recipients go together: one route, and for routes by MX one domain.
+///
+/// The unit of throttling and connection reuse.
 package struct Destination: Hashable, Sendable {
     /// The name of the route in config.json.
     package let route: String

@@ -150,35 +150,41 @@ struct DeliverySchedule {
     func isPressing(_ id: QueueID) -> Bool { self.pressing[id] != nil }
 
     /// Drops what waits for these messages: it is held, deleted, or due at another time.
-    mutating func drop(_ ids: Set<QueueID>, onlyLater: Bool = false) {
-        let dropped = self.later.unordered.filter { ids.contains($0.item.id) }
-        if !dropped.isEmpty {
-            self.later = Heap(self.later.unordered.filter { !ids.contains($0.item.id) })
-            for entry in dropped { self.settle(entry.item) }
-        }
-        guard !onlyLater else { return }
+    ///
+    /// - Returns: the items that were dropped.
+    @discardableResult
+    mutating func drop(_ ids: Set<QueueID>, onlyLater: Bool = false) -> [WorkItem] {
+        var dropped = self.later.unordered.filter { ids.contains($0.item.id) }.map(\.item)
+        if !dropped.isEmpty { self.later = Heap(self.later.unordered.filter { !ids.contains($0.item.id) }) }
+        for item in dropped { self.settle(item) }
+        guard !onlyLater else { return dropped }
         for (destination, lane) in self.lanes where lane.ready.contains(where: { ids.contains($0.id) }) {
             self.lanes[destination]?.ready.removeAll { ids.contains($0.id) }
             for item in lane.ready where ids.contains(item.id) {
                 self.releasePressure(of: item.id)
                 self.settle(item)
+                dropped.append(item)
             }
         }
+        return dropped
     }
 
     /// Sends half of the fullest lane back to the store, when the window is full and others wait outside.
-    mutating func makeRoom(now: Timestamp) {
-        guard self.room < self.maximumActive / 4, let horizon = self.horizon, horizon.due < now else { return }
-        guard let fullest = self.lanes.max(by: { $0.value.ready.count < $1.value.ready.count }) else { return }
+    ///
+    /// - Returns: the items that went.
+    mutating func makeRoom(now: Timestamp) -> [WorkItem] {
+        guard self.room < self.maximumActive / 4, let horizon = self.horizon, horizon.due < now else { return [] }
+        guard let fullest = self.lanes.max(by: { $0.value.ready.count < $1.value.ready.count }) else { return [] }
         let count = fullest.value.ready.count / 2
-        guard count > 0 else { return }
-        let items = fullest.value.ready.suffix(count)
+        guard count > 0 else { return [] }
+        let items = Array(fullest.value.ready.suffix(count))
         self.lanes[fullest.key]?.ready.removeLast(count)
         self.behind.insert(fullest.key)
         for item in items {
             self.releasePressure(of: item.id)
             self.settle(item)
         }
+        return items
     }
 
     private mutating func releasePressure(of id: QueueID) {

@@ -2,7 +2,9 @@ package import SMTP
 
 /// When a recipient is tried again, and how long (RFC 5321 section 4.5.4.1).
 package struct RetrySchedule: Hashable, Sendable {
-    /// The wait after the first attempt, the second, ...; the last one repeats. An empty list means 30 minutes.
+    /// The wait after the first attempt, the second and so on; the last one repeats.
+    ///
+    /// An empty list means 30 minutes.
     package var intervals: [Duration] = [300, 900, 1800, 3600, 7200, 14400].map { .seconds($0) }
     /// After this long the sender is warned, once.
     package var warnAfter: Duration = .seconds(4 * 3600)

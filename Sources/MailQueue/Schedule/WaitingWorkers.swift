@@ -58,6 +58,9 @@ final class WaitingWorkers: Sendable {
         }
     }
 
+    /// How many wait.
+    func count(at destination: Destination) -> Int { self.state.withLock { $0.workers[destination]?.count ?? 0 } }
+
     /// Sends away those whose deadline has come.
     func expire(now: Timestamp) {
         let expired = self.state.withLock { state in

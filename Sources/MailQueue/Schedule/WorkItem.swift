@@ -10,6 +10,8 @@ struct WorkItem: Hashable, Sendable {
     let due: Timestamp
     /// Their places in the envelope: 1 to `QueueLimits.recipientsPerJob`.
     let positions: [Int]
+    /// Whether this is their first attempt, for which the message may still be in memory.
+    var isFresh = false
 
     /// Their names.
     var keys: some Sequence<RecipientKey> { self.positions.lazy.map { RecipientKey(id: self.id, position: $0) } }
@@ -18,15 +20,16 @@ struct WorkItem: Hashable, Sendable {
 extension WorkItem {
     /// The items of a message that was just stored: one for each destination, more where it has very many recipients there.
     static func items(of routed: RoutedMessage) -> [WorkItem] {
-        self.items(
-            of: routed.destinations.enumerated().map { position, destination in
-                DueRecipient(
-                    key: RecipientKey(id: routed.message.id, position: position),
-                    destination: destination,
-                    due: routed.due
-                )
-            }
-        )
+        let recipients = routed.destinations.enumerated().map { position, destination in
+            DueRecipient(
+                key: RecipientKey(id: routed.message.id, position: position),
+                destination: destination,
+                due: routed.due
+            )
+        }
+        var items = self.items(of: recipients)
+        for index in items.indices { items[index].isFresh = true }
+        return items
     }
 
     /// Gathers recipients of the same message, destination and due time, in the order of the first of each.

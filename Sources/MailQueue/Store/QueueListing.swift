@@ -56,7 +56,9 @@ package enum OperatorAction: Hashable, Sendable {
     case delete
 }
 
-/// A message in a listing. All text is as stored: it is shown even when it cannot be parsed.
+/// A message in a listing.
+///
+/// All text is as stored: it is shown even when it cannot be parsed.
 package struct QueueListing: Sendable {
     /// One recipient.
     package struct Recipient: Sendable {

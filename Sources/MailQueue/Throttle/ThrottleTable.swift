@@ -45,7 +45,9 @@ package actor ThrottleTable {
         return result.sorted { $0.destination.description < $1.destination.description }
     }
 
-    /// Forgets what is idle. The next time is when the table has doubled, so that the cost per destination is constant.
+    /// Forgets what is idle.
+    ///
+    /// The next time is when the table has doubled, so that the cost per destination is constant.
     package func prune() async {
         let limit = self.clock.now - Self.retention
         for (destination, entry) in self.entries where entry.lastUse < limit {

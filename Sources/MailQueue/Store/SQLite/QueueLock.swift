@@ -1,6 +1,8 @@
 import Synchronization
 
-/// Keeps a second hub away from the queue. The system lets go of it when the process ends, however it ends.
+/// Keeps a second hub away from the queue.
+///
+/// The system lets go of it when the process ends, however it ends.
 final class QueueLock: Sendable {
     private let descriptor: Mutex<Int32?>
 

@@ -41,6 +41,8 @@ struct QueueOpening {
     }
 
     private static func connectForWriting(_ path: String, _ maximumPages: Int?) throws -> DatabaseQueue {
+        // SQLite would make it readable by others; its log takes over the mode of the file.
+        if !PosixFile.exists(path) { PosixFile.close(try PosixFile.create(path)) }
         let connection = try QueueSchema.connect(
             path,
             label: "queue-writer",

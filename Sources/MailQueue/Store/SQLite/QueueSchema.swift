@@ -6,7 +6,9 @@ enum QueueSchema {
     /// What `PRAGMA user_version` says in a file that this code can use.
     static let version = 1
 
-    /// `recipient` is clustered by message; the one index holds what the schedule reads and nothing but waiting recipients.
+    /// All tables.
+    ///
+    /// `recipient` is clustered by message; `recipient_due` holds what the schedule reads and nothing but waiting recipients.
     /// The meaning of numbers: `RecipientState`, `MessageFlags`, `NotificationEvent`, `NotifyConditions`; times are
     /// milliseconds since 1970.
     private static let tables = """
@@ -27,7 +29,9 @@ enum QueueSchema {
         CREATE INDEX message_file ON message (file) WHERE file IS NOT NULL;
         """
 
-    /// Opens a connection. `PRAGMA synchronous = FULL` syncs the log with every commit.
+    /// Opens a connection.
+    ///
+    /// `PRAGMA synchronous = FULL` syncs the log with every commit.
     static func connect(_ path: String, label: String, readingOnly: Bool, maximumPages: Int?) throws -> DatabaseQueue {
         var configuration = Configuration()
         configuration.label = label
@@ -56,9 +60,9 @@ enum QueueSchema {
         let isEmpty = try Int.fetchOne(database, sql: "SELECT count(*) FROM sqlite_master") == 0
         switch (found, isEmpty) {
         case (Self.version, false):
-            // Touches the root of every table: what cannot be opened at all is noticed now.
-            for table in ["message", "content", "recipient"] {
-                _ = try Row.fetchOne(database, sql: "SELECT * FROM \(table) LIMIT 1")
+            // Touches every tree: what cannot be opened at all is noticed now.
+            for tree in ["message", "content", "recipient", "recipient INDEXED BY recipient_due WHERE state = 0"] {
+                _ = try Row.fetchOne(database, sql: "SELECT * FROM \(tree) LIMIT 1")
             }
         case (0, true):
             try database.inTransaction(.immediate) {

@@ -106,7 +106,7 @@ final class QueueWriter: Sendable {
             }
         }
 
-        /// One transaction for a group. Where it fails, one for each, so that nobody fails because of another.
+        /// One transaction for a group; where it fails, one for each, so that nobody fails because of another.
         private func commit(_ group: ArraySlice<Request>, _ statements: WriteStatements) {
             do {
                 try self.transaction(group, statements)
@@ -145,7 +145,9 @@ final class QueueWriter: Sendable {
             }
         }
 
-        /// Removes the files of messages that the transaction removed. One that stays is swept at the next start.
+        /// Removes the files of messages that the transaction removed.
+        ///
+        /// One that stays is swept at the next start.
         private func unlinkOrphans(_ statements: WriteStatements) {
             guard !statements.orphans.isEmpty else { return }
             let (names, content) = (statements.orphans, self.content)

@@ -10,8 +10,9 @@ package final class SQLiteQueueStore: QueueStore {
     private let reader: QueueReader
     private let lock: QueueLock
 
-    /// Opens the queue in a directory, which is made where it is missing. Blocks: for the start of the process.
+    /// Opens the queue in a directory, which is made where it is missing.
     ///
+    /// Blocks its thread: for the start of the process.
     /// A file that is not a database is set aside under another name, and a new queue begins: the hub starts in any case.
     ///
     /// - Parameters:

@@ -64,7 +64,7 @@ final class WriteStatements {
 
     func commit() throws { try self.commitStatement.run() }
 
-    /// Undoes what is not committed. Some failures have done so already: then there is nothing to undo.
+    /// Undoes what is not committed; some failures have done so already, and then there is nothing to undo.
     func rollback() {
         self.orphans.removeAll()
         if self.database.isInsideTransaction { try? self.rollbackStatement.run() }
