@@ -19,8 +19,8 @@ struct Check: AsyncParsableCommand {
 
     func run() async throws {
         let problems = HubConfiguration.check(path: self.config, plugins: registeredPlugins)
-        guard !problems.isEmpty else { return print("\(self.config): no problems") }
-        for problem in problems { print(problem) }
+        guard !problems.isEmpty else { return Output.print("\(self.config): no problems") }
+        Output.print(problems.map { String(describing: $0) })
         Output.complain(problems.count == 1 ? "1 problem" : "\(problems.count) problems")
         throw ExitCode.failure
     }

@@ -41,5 +41,5 @@ struct VersionCommand: ParsableCommand {
             """
     )
 
-    func run() { print("MailHub \(Release.version)") }
+    func run() { Output.print("MailHub \(Release.version)") }
 }

@@ -20,9 +20,9 @@ struct Reload: AsyncParsableCommand {
     func run() async throws {
         try await self.connection.ask(.reload) { response in
             guard case .reloaded(let report) = response else { return }
-            if report.applied.isEmpty && report.needsRestart.isEmpty { print("nothing has changed") }
-            for path in report.applied { print("in force:           \(Terminal.harmless(path))") }
-            for path in report.needsRestart { print("needs a restart:    \(Terminal.harmless(path))") }
+            if report.applied.isEmpty && report.needsRestart.isEmpty { Output.print("nothing has changed") }
+            for path in report.applied { Output.print("in force:           \(Terminal.harmless(path))") }
+            for path in report.needsRestart { Output.print("needs a restart:    \(Terminal.harmless(path))") }
         }
     }
 }

@@ -26,8 +26,7 @@ struct StatusCommand: AsyncParsableCommand {
         try await self.connection.ask(.status) { response in
             guard case .status(let status) = response else { return }
             if self.json { return try Output.json(status) }
-            let text = StatusReport(status: status, now: Output.now, terminal: .standardOutput)
-            text.lines.forEach { print($0) }
+            Output.print(StatusReport(status: status, now: Output.now, terminal: .standardOutput).lines)
         }
     }
 }

@@ -3,7 +3,7 @@ import ArgumentParser
 
 /// Which messages are meant, by what they have in common.
 struct FilterOptions: ParsableArguments {
-    @Option(help: "Messages in this state: active, deferred, held or damaged.")
+    @Option(help: "Messages in this state.")
     var state: MessageState?
 
     @Option(help: ArgumentHelp("The sender contains this text; <> for notifications.", valueName: "text"))

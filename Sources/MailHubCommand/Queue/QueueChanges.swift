@@ -115,7 +115,7 @@ extension ConnectionOptions {
         try await self.ask(request) { response in
             if case .changed(let count) = response { changed = count }
         }
-        print("\(changed) \(changed == 1 ? "message" : "messages") \(verb)")
+        Output.print("\(changed) \(changed == 1 ? "message" : "messages") \(verb)")
         if changed < named {
             Output.complain("\(named - changed) of \(named) are not in the queue, or need no change")
             throw ExitCode.failure

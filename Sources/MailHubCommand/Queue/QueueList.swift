@@ -45,12 +45,12 @@ struct QueueList: AsyncParsableCommand {
             count += 1
             if self.json { return try Output.json(entry) }
             table.add(entry)
-            if table.rows.isFull { table.rows.takeLines(for: terminal).forEach { print($0) } }
+            if table.rows.isFull { Output.print(table.rows.takeLines(for: terminal)) }
         }
         guard !self.json else { return }
-        table.rows.takeLines(for: terminal).forEach { print($0) }
-        print(count == 1 ? "1 message" : "\(count) messages", terminator: "")
-        print(end.next.map { "; go on with --after \(Terminal.harmless($0))" } ?? "")
+        Output.print(table.rows.takeLines(for: terminal))
+        let more = end.next.map { "; go on with --after \(Terminal.harmless($0))" } ?? ""
+        Output.print((count == 1 ? "1 message" : "\(count) messages") + more)
     }
 }
 

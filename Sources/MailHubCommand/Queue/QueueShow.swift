@@ -30,8 +30,7 @@ struct QueueShow: AsyncParsableCommand {
             try await self.connection.ask(.queueShow(id: id)) { response in
                 guard case .entry(let entry) = response else { return }
                 if self.json { return try Output.json(entry) }
-                if index > 0 { print() }
-                EntryReport(entry: entry, now: Output.now).lines.forEach { print($0) }
+                Output.print((index > 0 ? [""] : []) + EntryReport(entry: entry, now: Output.now).lines)
             }
         }
     }
