@@ -88,7 +88,10 @@ let package = Package(
         ),
         .executableTarget(
             name: "MailHubCommand",
-            dependencies: ["MailHub", "Administration", "StaticRecipients", "SizeLimits", argumentParser, logging],
+            dependencies: [
+                "MailHub", "MailHubPlugin", "Administration", "SMTP", "StaticRecipients", "SizeLimits", argumentParser,
+                logging,
+            ],
             swiftSettings: settings
         ),
         .target(name: "TestSupport", path: "Tests/TestSupport"),
@@ -103,6 +106,7 @@ let package = Package(
         tests("DeliveryTests", ["Delivery", "SMTP", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]),
         tests("AdministrationTests", ["Administration", "SMTP", nioCore, nioPosix, logging]),
         tests("MailHubTests", ["MailHub", "MailHubPlugin", "SMTP", logging]),
+        tests("MailHubCommandTests", ["MailHubCommand", "Administration", "SMTP", argumentParser]),
         tests("ArchitectureTests", []),
     ] + plugin("StaticRecipients") + plugin("SizeLimits")
 )

@@ -17,6 +17,15 @@ enum ControlLine {
     }
 }
 
+extension ControlRequest: CustomStringConvertible {
+    /// The request as it is on the wire: what the log shows.
+    package var description: String {
+        var buffer = ByteBuffer()
+        try? ControlLine.append(self, to: &buffer)
+        return String(buffer: buffer).trimmingCharacters(in: .newlines)
+    }
+}
+
 /// Cuts what arrives into lines, and keeps no more than one line that is not complete.
 struct LineAssembler {
     /// A line is longer than the limit.
@@ -32,6 +41,7 @@ struct LineAssembler {
 
     /// Takes what has arrived.
     mutating func feed(_ bytes: ByteBuffer) {
+        self.pending.discardReadBytes()
         self.pending.writeImmutableBuffer(bytes)
     }
 
@@ -47,7 +57,6 @@ struct LineAssembler {
         guard length <= self.limit else { throw LineTooLong() }
         let line = self.pending.readSlice(length: length)
         self.pending.moveReaderIndex(forwardBy: 1)
-        self.pending.discardReadBytes()
         self.searched = 0
         return line
     }

@@ -17,6 +17,14 @@ package enum ControlRequest: Codable, Hashable, Sendable {
     case queueDelete(selector: MessageSelector)
     /// Reads config.json again.
     case reload
+
+    /// Whether the hub is another one afterwards: such requests are always logged.
+    var changesSomething: Bool {
+        switch self {
+        case .status, .queueList, .queueShow: false
+        case .queueRetry, .queueHold, .queueRelease, .queueDelete, .reload: true
+        }
+    }
 }
 
 /// Which messages an operation is for.

@@ -115,7 +115,11 @@ package final class ControlServer: Sendable {
             return try await session.refuse(.notPermitted, "only root and the user of the hub may operate it")
         }
         guard let request = try await session.request(from: inbound, of: channel) else { return }
-        self.logger.debug("control request", metadata: ["request": "\(request)", "process": "\(peer.process)"])
+        self.logger.log(
+            level: request.changesSomething ? .notice : .debug,
+            "control request",
+            metadata: ["request": "\(request)", "user": "\(peer.user)", "process": "\(peer.process)"]
+        )
         try await session.answer(request)
     }
 

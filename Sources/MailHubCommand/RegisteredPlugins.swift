@@ -1,0 +1,4 @@
+import MailHubPlugin
+
+/// The plugins of this executable: what `"plugin"` in config.json may name.
+let registeredPlugins: [any HubPlugin.Type] = []
