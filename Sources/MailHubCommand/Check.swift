@@ -18,7 +18,7 @@ struct Check: AsyncParsableCommand {
     var config = "config.json"
 
     func run() async throws {
-        let problems = HubConfiguration.check(path: self.config, plugins: registeredPlugins)
+        let problems = Hub.check(configurationPath: self.config, plugins: registeredPlugins)
         guard !problems.isEmpty else { return Output.print("\(self.config): no problems") }
         Output.print(problems.map { String(describing: $0) })
         Output.complain(problems.count == 1 ? "1 problem" : "\(problems.count) problems")

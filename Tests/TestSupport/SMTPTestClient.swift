@@ -33,7 +33,7 @@ public final class SMTPTestClient {
         let all = Array(bytes)
         var sent = 0
         while sent < all.count {
-            let count = all[sent...].withUnsafeBytes { Glibc.send(self.socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL.rawValue)) }
+            let count = all[sent...].withUnsafeBytes { Glibc.send(self.socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
             guard count > 0 else { throw PeerFailure("cannot send: \(errno)") }
             sent += count
         }

@@ -170,11 +170,12 @@ public enum Hub {
             )
         }
         // Shut down from the last to the first: no new mail, no new deliveries, then the queue.
+        let services: [any Service] = [
+            QueueService(queue: queue), DispatcherService(dispatcher: dispatcher), ControlService(server: control),
+            ReloadService(reloader: reloader), listeners,
+        ]
         var group = ServiceGroupConfiguration(
-            services: [
-                QueueService(queue: queue), DispatcherService(dispatcher: dispatcher), ControlService(server: control),
-                ReloadService(reloader: reloader), listeners,
-            ].map { .init(service: $0) },
+            services: services.map { .init(service: $0) },
             gracefulShutdownSignals: [.sigterm, .sigint],
             logger: logger
         )

@@ -1,8 +1,9 @@
-package import Administration
+import Administration
 import Delivery
 import Glibc
 import Logging
 import MailQueue
+import Reception
 import SMTP
 
 /// Does what the operator's commands ask of the running hub.
@@ -83,7 +84,7 @@ struct OperatorHandler: ControlHandler {
     func reload() async throws -> ReloadReport { try await self.reloader.reload() }
 
     private func identifier(_ text: String) throws -> QueueID {
-        guard let id = QueueID(text) else { throw ControlFailure("\"\(text)\" is not the name of a message") }
+        guard let id = QueueID(text) else { throw ControlFailure(.invalidRequest, "\"\(text)\" is not the name of a message") }
         return id
     }
 

@@ -49,7 +49,7 @@ actor Reloader {
             return report
         } catch {
             self.logger.error("configuration kept: the new one cannot be used", metadata: ["error": "\(error)"])
-            throw ControlFailure("the running configuration is kept:\n\(error)")
+            throw ControlFailure(.failed, "the running configuration is kept:\n\(error)")
         }
     }
 
