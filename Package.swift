@@ -98,12 +98,14 @@ let package = Package(
         tests("SMTPTests", ["SMTP", nioCore]),
         tests("InternetMessageTests", ["InternetMessage", "SMTP", nioCore]),
         tests("MailQueueTests", ["MailQueue", "SMTP", nioCore, nioPosix, logging, grdb]),
-        tests("DNSResolverTests", ["DNSResolver", "MailHubPlugin", "SMTP", nioCore]),
+        tests("IntegrationTests", ["TestSupport", "MailHubCommand"]),
+        tests("CrashTests", ["TestSupport", "MailHubCommand"]),
+        tests("DNSResolverTests", ["DNSResolver", "MailHubPlugin", "SMTP", "TestSupport", logging]),
         tests(
             "ReceptionTests",
             ["Reception", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioEmbedded, logging]
         ),
-        tests("DeliveryTests", ["Delivery", "SMTP", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]),
+        tests("DeliveryTests", ["Delivery", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]),
         tests("AdministrationTests", ["Administration", "SMTP", nioCore, nioPosix, logging]),
         tests("MailHubTests", ["MailHub", "MailHubPlugin", "SMTP", logging]),
         tests("MailHubCommandTests", ["MailHubCommand", "Administration", "SMTP", argumentParser]),

@@ -13,6 +13,12 @@ struct CrashTests {
         var all: Set<String> { self.names.withLock { $0 } }
     }
 
+    private final class Flag: Sendable {
+        private let value = Mutex(false)
+        func raise() { self.value.withLock { $0 = true } }
+        var isRaised: Bool { self.value.withLock { $0 } }
+    }
+
     /// Content that cannot be confused with another's, and whose loss of any part shows.
     private static func content(_ name: String, size: Int) -> Data {
         var text = "Subject: \(name)\r\nMessage-ID: <\(name)@example.net>\r\n\r\n"
@@ -32,7 +38,7 @@ struct CrashTests {
         let port = hub.port
         try hub.start()
         for round in 0..<12 {
-            let isOver = Atomic(false)
+            let isOver = Flag()
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for client in 0..<4 {
                     group.addTask {
@@ -41,7 +47,7 @@ struct CrashTests {
                 }
                 try await Task.sleep(for: .milliseconds(Int.random(in: 30...600)))
                 hub.kill()
-                isOver.store(true, ordering: .relaxed)
+                isOver.raise()
                 try await group.waitForAll()
             }
             try hub.start()
@@ -56,14 +62,14 @@ struct CrashTests {
         port: Int,
         label: String,
         _ acknowledged: Acknowledged,
-        _ isOver: borrowing Atomic<Bool>
+        _ isOver: Flag
     ) {
         guard let client = try? SMTPTestClient(port: port), (try? client.command("EHLO client.example.net")) != nil else {
             return
         }
         defer { client.close() }
         var serial = 0
-        while !isOver.load(ordering: .relaxed) {
+        while !isOver.isRaised {
             let name = "\(label)m\(serial)"
             // Every tenth message is large: its content is a file of its own.
             let content = Self.content(name, size: serial % 10 == 9 ? 300_000 : 2_000)
