@@ -105,7 +105,10 @@ let package = Package(
             "ReceptionTests",
             ["Reception", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioEmbedded, logging]
         ),
-        tests("DeliveryTests", ["Delivery", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]),
+        tests(
+            "DeliveryTests",
+            ["Delivery", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]
+        ),
         tests("AdministrationTests", ["Administration", "SMTP", nioCore, nioPosix, logging]),
         tests("MailHubTests", ["MailHub", "MailHubPlugin", "SMTP", logging]),
         tests("MailHubCommandTests", ["MailHubCommand", "Administration", "SMTP", argumentParser]),

@@ -97,7 +97,9 @@ struct UnboundFailure: Error, CustomStringConvertible {
             // An answer that comes at once waits for the lock, so that it finds the query noted.
             let failure: UnboundFailure? = self.pending.withLock { pending in
                 guard !pending.isOver else { return UnboundFailure(description: "shut down") }
-                guard pending.queries.count < Self.mostQueries else { return UnboundFailure(description: "too many look-ups") }
+                guard pending.queries.count < Self.mostQueries else {
+                    return UnboundFailure(description: "too many look-ups")
+                }
                 do throws(UnboundFailure) {
                     try unsafe Self.check(
                         ub_resolve_async(self.context, name, type, 1, reference.toOpaque(), answered, &number)
@@ -143,7 +145,10 @@ struct UnboundFailure: Error, CustomStringConvertible {
         }
     }
 
-    fileprivate static func finish(_ reference: UnsafeMutableRawPointer, _ result: Result<UnboundAnswer, UnboundFailure>) {
+    fileprivate static func finish(
+        _ reference: UnsafeMutableRawPointer,
+        _ result: Result<UnboundAnswer, UnboundFailure>
+    ) {
         let query = unsafe Unmanaged<Query>.fromOpaque(reference).takeRetainedValue()
         let number = query.number.load(ordering: .relaxed)
         query.owner.pending.withLock { $0.queries[number] = nil }
@@ -158,7 +163,8 @@ struct UnboundFailure: Error, CustomStringConvertible {
 }
 
 /// Called by the library on the thread in `process()`, once for each query that was not cancelled.
-private func answered(_ reference: UnsafeMutableRawPointer?, _ code: Int32, _ result: UnsafeMutablePointer<ub_result>?) {
+private func answered(_ reference: UnsafeMutableRawPointer?, _ code: Int32, _ result: UnsafeMutablePointer<ub_result>?)
+{
     guard let reference = unsafe reference else { return }
     defer { unsafe ub_resolve_free(result) }
     guard code == 0, let result = unsafe result?.pointee else {
@@ -166,7 +172,10 @@ private func answered(_ reference: UnsafeMutableRawPointer?, _ code: Int32, _ re
         return unsafe UnboundContext.finish(reference, .failure(UnboundFailure(description: reason)))
     }
     if unsafe result.bogus != 0 {
-        return unsafe UnboundContext.finish(reference, .failure(UnboundFailure(description: "the answer fails DNSSEC validation")))
+        return unsafe UnboundContext.finish(
+            reference,
+            .failure(UnboundFailure(description: "the answer fails DNSSEC validation"))
+        )
     }
     // 0 is NOERROR, 3 is NXDOMAIN (RFC 1035 section 4.1.1); anything else is no answer.
     guard unsafe result.rcode == 0 || result.rcode == 3 else {

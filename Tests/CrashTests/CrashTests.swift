@@ -64,7 +64,8 @@ struct CrashTests {
         _ acknowledged: Acknowledged,
         _ isOver: Flag
     ) {
-        guard let client = try? SMTPTestClient(port: port), (try? client.command("EHLO client.example.net")) != nil else {
+        guard let client = try? SMTPTestClient(port: port), (try? client.command("EHLO client.example.net")) != nil
+        else {
             return
         }
         defer { client.close() }

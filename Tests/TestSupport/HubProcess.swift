@@ -25,7 +25,8 @@ public final class HubProcess {
             "hostname": "hub.example.org",
             "listeners": [
                 [
-                    "name": "mx", "address": "127.0.0.1", "port": self.port, "role": "mx", "maximumConnectionsPerClient": 1000,
+                    "name": "mx", "address": "127.0.0.1", "port": self.port, "role": "mx",
+                    "maximumConnectionsPerClient": 1000,
                     "maximumMessagesPerConnection": 1_000_000, "messageSize": "100MiB",
                 ]
             ],
@@ -66,7 +67,9 @@ public final class HubProcess {
                 client.close()
                 return
             }
-            guard self.process.isRunning, Date() < deadline else { throw PeerFailure("the hub did not start: \(self.log)") }
+            guard self.process.isRunning, Date() < deadline else {
+                throw PeerFailure("the hub did not start: \(self.log)")
+            }
             usleep(5_000)
         }
     }

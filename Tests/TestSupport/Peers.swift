@@ -94,7 +94,9 @@ public struct Peer {
         let deadline = Date(timeIntervalSinceNow: 30)
         while !RunningPeer.answers(port) {
             guard process.isRunning, Date() < deadline else {
-                throw PeerFailure("\(self.executable.lastPathComponent): \((try? String(contentsOf: log, encoding: .utf8)) ?? "")")
+                throw PeerFailure(
+                    "\(self.executable.lastPathComponent): \((try? String(contentsOf: log, encoding: .utf8)) ?? "")"
+                )
             }
             usleep(10_000)
         }

@@ -33,7 +33,9 @@ public final class SMTPTestClient {
         let all = Array(bytes)
         var sent = 0
         while sent < all.count {
-            let count = all[sent...].withUnsafeBytes { Glibc.send(self.socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+            let count = all[sent...].withUnsafeBytes {
+                Glibc.send(self.socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
             guard count > 0 else { throw PeerFailure("cannot send: \(errno)") }
             sent += count
         }
@@ -72,7 +74,8 @@ public final class SMTPTestClient {
     /// Sends one message; `content` ends with CRLF and has its dots stuffed.
     ///
     /// - Returns: the reply to the end of data.
-    public func message(from sender: String, to recipients: [String], content: some Collection<UInt8>) throws -> String {
+    public func message(from sender: String, to recipients: [String], content: some Collection<UInt8>) throws -> String
+    {
         _ = try self.expect("250", "MAIL FROM:<\(sender)>")
         for recipient in recipients { _ = try self.expect("250", "RCPT TO:<\(recipient)>") }
         _ = try self.expect("354", "DATA")

@@ -248,7 +248,8 @@ package final class DeliveryDispatcher: Sendable {
             self.logger.info(
                 report.result.message,
                 metadata: [
-                    "queue-id": "\(job.id)", "from": "\(job.envelope.reversePath)", "to": "\(recipient.recipient.mailbox)",
+                    "queue-id": "\(job.id)", "from": "\(job.envelope.reversePath)",
+                    "to": "\(recipient.recipient.mailbox)",
                     "destination": "\(job.destination)", "host": "\(report.host ?? "")", "reply": "\(report.reply)",
                     "attempt": "\(recipient.attempts + 1)",
                 ]

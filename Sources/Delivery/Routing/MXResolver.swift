@@ -113,7 +113,12 @@ package struct MXResolver: NextHopResolver {
         }
         if !hops.isEmpty { return Array(hops.prefix(self.maximumAddresses)) }
         if let unavailable {
-            throw self.failure(451, .init(4, 3), "DNS failure for the MX hosts of \(domain), try again later", unavailable)
+            throw self.failure(
+                451,
+                .init(4, 3),
+                "DNS failure for the MX hosts of \(domain), try again later",
+                unavailable
+            )
         }
         if ownPreference != nil { throw self.ourselves }
         throw self.failure(550, .init(4, 4), "No MX host of \(domain) has an address")

@@ -15,7 +15,9 @@ package struct Router: Sendable {
         self.usesMX = usesMX
     }
 
-    /// The destination of a recipient. A chosen route that no longer exists gives way to that of the domain.
+    /// The destination of a recipient.
+    ///
+    /// A chosen route that no longer exists gives way to that of the domain.
     package func destination(for recipient: EnvelopeRecipient) -> Destination {
         let chosen = recipient.route.flatMap { self.usesMX[$0] == nil ? nil : $0 }
         let route = chosen ?? recipient.mailbox.domain.flatMap { self.routeOfDomain[$0] } ?? self.defaultRoute

@@ -77,7 +77,9 @@ private struct MaildirSession: TransportSession {
         var start = ByteBuffer()
         header.write(into: &start)
         var skip = length
-        if case .inline = job.content, let body = head.getSlice(at: head.readerIndex + length, length: head.readableBytes - length) {
+        if case .inline = job.content,
+            let body = head.getSlice(at: head.readerIndex + length, length: head.readableBytes - length)
+        {
             start.writeImmutableBuffer(body)
             return try await self.pool.runIfActive { [start] in try delivery.write(start) }
         }
@@ -176,7 +178,9 @@ final class MaildirDelivery: Sendable {
             guard unsafe mkdir(path, 0o700) == 0 || errno == EEXIST else { throw MaildirFailure(code: errno) }
         }
         for part in ["tmp", "new", "cur"] {
-            guard unsafe mkdir("\(folder)/\(part)", 0o700) == 0 || errno == EEXIST else { throw MaildirFailure(code: errno) }
+            guard unsafe mkdir("\(folder)/\(part)", 0o700) == 0 || errno == EEXIST else {
+                throw MaildirFailure(code: errno)
+            }
         }
     }
 

@@ -61,7 +61,9 @@ package struct SMTPTransport: Transport {
             )
     }
 
-    private func open(_ hop: NextHop, on eventLoop: any EventLoop) async throws(TransportFailure) -> SMTPTransportSession {
+    private func open(_ hop: NextHop, on eventLoop: any EventLoop) async throws(TransportFailure)
+        -> SMTPTransportSession
+    {
         let timeouts = self.settings.timeouts
         let connection: SMTPClientConnection
         do {

@@ -80,7 +80,11 @@ actor SMTPTransportSession: TransportSession {
             waiting.removeAll { chosen.contains($0.index) }
             var again: [QueuedRecipient] = []
             for (recipient, outcome) in zip(group, outcomes) {
-                if case .again = outcome { again.append(recipient) } else { reports.append(self.report(recipient, outcome)) }
+                if case .again = outcome {
+                    again.append(recipient)
+                } else {
+                    reports.append(self.report(recipient, outcome))
+                }
             }
             // `again` is given only beside an accepted recipient, so the number of those that wait shrinks each time.
             waiting.append(contentsOf: again)
@@ -180,7 +184,8 @@ actor SMTPTransportSession: TransportSession {
         _ body: (ByteBuffer) async throws -> Void
     ) async throws {
         do {
-            try await self.content.forEachPiece(of: content) { (piece) async throws(any Error) in try await body(piece) }
+            try await self.content.forEachPiece(of: content) { (piece) async throws(any Error) in try await body(piece)
+            }
         } catch {
             if case .consumer(let failure) = error { throw failure }
             throw error

@@ -7,7 +7,8 @@ package protocol Transport: Sendable {
     ///
     /// - Parameter eventLoop: where the session's connection lives, which is also where its worker runs.
     /// - Throws: `TransportFailure` where no session can be had now, or ever.
-    func open(_ destination: Destination, on eventLoop: any EventLoop) async throws(TransportFailure) -> any TransportSession
+    func open(_ destination: Destination, on eventLoop: any EventLoop) async throws(TransportFailure)
+        -> any TransportSession
 }
 
 /// One session with a destination; used by one worker, one job at a time, and closed by it.

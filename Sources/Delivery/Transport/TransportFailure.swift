@@ -2,7 +2,9 @@ package import SMTP
 
 /// Why there is no session with a destination.
 package struct TransportFailure: Error {
-    /// 4yz: all waiting recipients are deferred and the destination backs off. 5yz: they fail.
+    /// 4yz: all waiting recipients are deferred and the destination backs off.
+    ///
+    /// 5yz: they fail.
     package let reply: Reply
     /// The peer, where one was reached.
     package let host: String?

@@ -33,7 +33,9 @@ struct DeliveryHookStages: DeliveryStages {
         guard !hooks.isEmpty else { return .deliver(job) }
         let header: HeaderSection
         do {
-            header = HeaderSection(parsing: try await self.content.prefix(of: job.content, upTo: HeaderSection.mostOctets))
+            header = HeaderSection(
+                parsing: try await self.content.prefix(of: job.content, upTo: HeaderSection.mostOctets)
+            )
         } catch {
             return .refuse(.temporaryFailure)
         }

@@ -166,7 +166,9 @@ public enum Hub {
         for listener in configuration.listeners {
             logger.notice(
                 "listening",
-                metadata: ["listener": "\(listener.name)", "address": "\(listener.address)", "port": "\(listener.port)"]
+                metadata: [
+                    "listener": "\(listener.name)", "address": "\(listener.address)", "port": "\(listener.port)",
+                ]
             )
         }
         // Shut down from the last to the first: no new mail, no new deliveries, then the queue.

@@ -28,7 +28,13 @@ final class LiveConfiguration: Sendable {
 
 extension LiveConfiguration.Snapshot {
     /// Derives everything from a configuration.
-    init(_ configuration: HubConfiguration, resolver: any NameResolver, content: ContentDirectory, pool: NIOThreadPool, logger: Logger) {
+    init(
+        _ configuration: HubConfiguration,
+        resolver: any NameResolver,
+        content: ContentDirectory,
+        pool: NIOThreadPool,
+        logger: Logger
+    ) {
         let hooks = HookChains(configuration.plugins)
         self.configuration = configuration
         self.hooks = hooks

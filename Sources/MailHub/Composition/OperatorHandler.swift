@@ -84,7 +84,9 @@ struct OperatorHandler: ControlHandler {
     func reload() async throws -> ReloadReport { try await self.reloader.reload() }
 
     private func identifier(_ text: String) throws -> QueueID {
-        guard let id = QueueID(text) else { throw ControlFailure(.invalidRequest, "\"\(text)\" is not the name of a message") }
+        guard let id = QueueID(text) else {
+            throw ControlFailure(.invalidRequest, "\"\(text)\" is not the name of a message")
+        }
         return id
     }
 

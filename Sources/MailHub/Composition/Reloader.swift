@@ -62,7 +62,9 @@ actor Reloader {
         if old.eventLoops != new.eventLoops { keys.append("eventLoops") }
         if old.shutdownGrace != new.shutdownGrace { keys.append("shutdownGrace") }
         if old.logging.format != new.logging.format { keys.append("logging.format") }
-        if old.delivery.idleTime != new.delivery.idleTime || old.delivery.maximumSessions != new.delivery.maximumSessions {
+        if old.delivery.idleTime != new.delivery.idleTime
+            || old.delivery.maximumSessions != new.delivery.maximumSessions
+        {
             keys.append("delivery")
         }
         return keys

@@ -57,7 +57,9 @@ enum ProcessLimits {
     /// As many file descriptors as the system allows: one a session.
     static func raise(_ logger: Logger) {
         var limit = rlimit()
-        guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0, limit.rlim_cur < limit.rlim_max else {
+        guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0,
+            limit.rlim_cur < limit.rlim_max
+        else {
             return
         }
         limit.rlim_cur = limit.rlim_max

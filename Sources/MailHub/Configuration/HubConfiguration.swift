@@ -5,7 +5,9 @@ import MailQueue
 import Reception
 import SMTP
 
-/// Everything that config.json says: read once, then only passed around. docs/configuration.md explains each key.
+/// Everything that config.json says: read once, then only passed around.
+///
+/// docs/configuration.md explains each key.
 struct HubConfiguration: Sendable {
     var host: Domain
     var postmaster: Mailbox

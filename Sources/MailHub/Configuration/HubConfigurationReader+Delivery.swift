@@ -31,7 +31,9 @@ extension HubConfigurationReader {
     }
 
     func defaultRoute(_ routes: [String: RouteConfiguration]) -> String? {
-        guard let route = self.root.optionalString("defaultRoute") else { return routes["internet"] == nil ? nil : "internet" }
+        guard let route = self.root.optionalString("defaultRoute") else {
+            return routes["internet"] == nil ? nil : "internet"
+        }
         self.check(route: route, in: self.root, key: "defaultRoute", routes)
         return route
     }
@@ -90,7 +92,11 @@ extension HubConfigurationReader {
         result.directory = section.filePath("directory") ?? result.directory
         if let intervals = section.durations("retry") {
             if intervals.isEmpty || intervals.contains(where: { $0 <= .zero }) {
-                section.report("retry needs intervals above zero", at: "retry", fix: "write them, such as [\"5m\", \"30m\", \"2h\"]")
+                section.report(
+                    "retry needs intervals above zero",
+                    at: "retry",
+                    fix: "write them, such as [\"5m\", \"30m\", \"2h\"]"
+                )
             } else {
                 result.retry.intervals = intervals
             }
@@ -111,7 +117,9 @@ extension HubConfigurationReader {
             limits.concurrency = section.integer("concurrency", in: 1...10_000, default: limits.concurrency)
             limits.messages = section.optionalInteger("messages", in: 1...1_000_000_000)
             limits.period = section.duration("per", default: limits.period)
-            if limits.period <= .zero { section.report("the period is zero", at: "per", fix: "write one such as \"1m\"") }
+            if limits.period <= .zero {
+                section.report("the period is zero", at: "per", fix: "write one such as \"1m\"")
+            }
             limits.firstPause = section.duration("firstPause", default: limits.firstPause)
             limits.longestPause = section.duration("longestPause", default: limits.longestPause)
             if name == "default" {

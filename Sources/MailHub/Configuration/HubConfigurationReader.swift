@@ -67,7 +67,9 @@ struct HubConfigurationReader {
         let shutdownGrace = self.root.duration("shutdownGrace", default: .seconds(30))
         let eventLoops = self.root.optionalInteger("eventLoops", in: 1...256)
         let firstDomain = self.root.keys(of: "domains").first ?? host?.text
-        guard let host, let postmaster = postmaster ?? firstDomain.flatMap({ Mailbox("postmaster@\($0)") }) else { return nil }
+        guard let host, let postmaster = postmaster ?? firstDomain.flatMap({ Mailbox("postmaster@\($0)") }) else {
+            return nil
+        }
         return HubConfiguration(
             host: host,
             postmaster: postmaster,
@@ -110,15 +112,27 @@ struct HubConfigurationReader {
         var places: Set<String> = []
         let sections = self.root.sections("listeners")
         if sections.isEmpty {
-            self.root.report("no listener", at: "listeners", fix: "add one: { \"name\": \"mx\", \"address\": \"::\", \"port\": 25 }")
+            self.root.report(
+                "no listener",
+                at: "listeners",
+                fix: "add one: { \"name\": \"mx\", \"address\": \"::\", \"port\": 25 }"
+            )
         }
         for section in sections {
             let listener = self.listener(section)
             if !names.insert(listener.name).inserted {
-                section.report("another listener has the name \"\(listener.name)\"", at: "name", fix: "choose another name")
+                section.report(
+                    "another listener has the name \"\(listener.name)\"",
+                    at: "name",
+                    fix: "choose another name"
+                )
             }
             if !places.insert("\(listener.address) \(listener.port)").inserted {
-                section.report("another listener has this address and port", at: "port", fix: "choose another port or address")
+                section.report(
+                    "another listener has this address and port",
+                    at: "port",
+                    fix: "choose another port or address"
+                )
             }
             result.append(listener)
         }
@@ -129,7 +143,11 @@ struct HubConfigurationReader {
         let name = section.requiredString("name")
         let address = section.requiredString("address")
         if !address.isEmpty, IPAddress(address) == nil {
-            section.report("\"\(address)\" is not an IP address", at: "address", fix: "write one such as \"192.0.2.1\" or \"::\"")
+            section.report(
+                "\"\(address)\" is not an IP address",
+                at: "address",
+                fix: "write one such as \"192.0.2.1\" or \"::\""
+            )
         }
         let role = section.enumeration("role", default: ListenerRole.mx)
         let port = section.integer("port", in: 0...65535, default: role == .mx ? 25 : 24)
@@ -141,7 +159,11 @@ struct HubConfigurationReader {
                 fix: "use \"mx\" with \"relayNetworks\" for hosts of your own"
             )
         case .lmtp where port == 25:
-            section.report("LMTP must not be on port 25 (RFC 2033 section 5)", at: "port", fix: "choose another port, such as 24")
+            section.report(
+                "LMTP must not be on port 25 (RFC 2033 section 5)",
+                at: "port",
+                fix: "choose another port, such as 24"
+            )
         case .mx, .lmtp: break
         }
         let standard = SessionLimits()
@@ -152,7 +174,11 @@ struct HubConfigurationReader {
             in: 1...1_000_000,
             default: standard.connectionsPerClient
         )
-        limits.messages = section.integer("maximumMessagesPerConnection", in: 1...1_000_000_000, default: standard.messages)
+        limits.messages = section.integer(
+            "maximumMessagesPerConnection",
+            in: 1...1_000_000_000,
+            default: standard.messages
+        )
         limits.recipients = section.integer("maximumRecipients", in: 100...100_000, default: standard.recipients)
         limits.errors = section.integer("maximumErrors", in: 1...1_000_000, default: standard.errors)
         limits.messageSize = section.size("messageSize", default: standard.messageSize)

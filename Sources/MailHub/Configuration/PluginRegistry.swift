@@ -26,10 +26,16 @@ struct PluginRegistry: Sendable {
             guard let type = self.types[typeName] else {
                 let fix = Spelling.suggestion(for: typeName, among: self.types.keys)
                 let known = self.types.keys.sorted().joined(separator: ", ")
-                section.report("there is no plugin \"\(typeName)\"", at: "plugin", fix: fix ?? "the plugins are: \(known)")
+                section.report(
+                    "there is no plugin \"\(typeName)\"",
+                    at: "plugin",
+                    fix: fix ?? "the plugins are: \(known)"
+                )
                 return nil
             }
-            if timeLimit <= .zero { section.report("the time limit is zero", at: "timeout", fix: "write one such as \"10s\"") }
+            if timeLimit <= .zero {
+                section.report("the time limit is zero", at: "timeout", fix: "write one such as \"10s\"")
+            }
             do {
                 let plugin = try type.init(configuration: configuration, services: services)
                 return ConfiguredPlugin(name: name, plugin: plugin, timeLimit: timeLimit, onFailure: onFailure)

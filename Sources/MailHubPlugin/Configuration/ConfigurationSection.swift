@@ -32,13 +32,21 @@ public final class ConfigurationSection {
 
     /// An empty section, for a plugin that was given no configuration and for tests.
     public convenience init() {
-        self.init([], at: SourcePosition(line: 1, column: 1), path: "$", folder: ".", report: Report(file: "config.json"))
+        self.init(
+            [],
+            at: SourcePosition(line: 1, column: 1),
+            path: "$",
+            folder: ".",
+            report: Report(file: "config.json")
+        )
     }
 
     /// A section from JSON text, for tests.
     ///
     /// - Throws: `ConfigurationProblem` where the text is not a JSON object.
-    public static func parse(_ text: String, file: String = "config.json", folder: String = ".") throws -> ConfigurationSection {
+    public static func parse(_ text: String, file: String = "config.json", folder: String = ".") throws
+        -> ConfigurationSection
+    {
         try self.parse(Array(text.utf8), file: file, folder: folder)
     }
 
@@ -52,7 +60,13 @@ public final class ConfigurationSection {
             guard case .object(let members) = node.value else {
                 throw JSONSyntaxError(position: node.position, message: "not a JSON object", fix: "begin with {")
             }
-            return ConfigurationSection(members, at: node.position, path: "$", folder: folder, report: Report(file: file))
+            return ConfigurationSection(
+                members,
+                at: node.position,
+                path: "$",
+                folder: folder,
+                report: Report(file: file)
+            )
         } catch {
             throw ConfigurationProblem(
                 file: file,
@@ -64,8 +78,9 @@ public final class ConfigurationSection {
         }
     }
 
-    /// The problems found so far in the whole file, unknown keys included, in the order of their places. Call it when all
-    /// has been read.
+    /// The problems found so far in the whole file, unknown keys included, in the order of their places.
+    ///
+    /// Call it when all has been read.
     public func problems() -> [ConfigurationProblem] {
         self.reportUnknownKeys()
         return self.report.problems.sorted { $0.position < $1.position }
@@ -211,7 +226,12 @@ public final class ConfigurationSection {
             return nil
         }
         guard let value = parse(text) else {
-            self.record("\"\(text)\" is not \(expected)", node.position, "\(self.path).\(key)\(index)", "write \(expected)")
+            self.record(
+                "\"\(text)\" is not \(expected)",
+                node.position,
+                "\(self.path).\(key)\(index)",
+                "write \(expected)"
+            )
             return nil
         }
         return value
@@ -256,7 +276,9 @@ public final class ConfigurationSection {
     }
 
     /// One of the cases of an enumeration, or the default.
-    public func enumeration<Value: CaseIterable & RawRepresentable<String>>(_ key: String, default fallback: Value) -> Value {
+    public func enumeration<Value: CaseIterable & RawRepresentable<String>>(_ key: String, default fallback: Value)
+        -> Value
+    {
         let names = Value.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: ", ")
         return self.value(key, expected: "one of \(names)") { Value(rawValue: $0) } ?? fallback
     }
@@ -307,7 +329,13 @@ public final class ConfigurationSection {
             return nil
         }
         let path = "\(self.path).\(key)\(index)"
-        let child = ConfigurationSection(members, at: node.position, path: path, folder: self.folder, report: self.report)
+        let child = ConfigurationSection(
+            members,
+            at: node.position,
+            path: path,
+            folder: self.folder,
+            report: self.report
+        )
         self.children.append(child)
         return child
     }

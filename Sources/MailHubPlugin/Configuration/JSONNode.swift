@@ -133,10 +133,16 @@ package struct JSONParser {
             }
             let key = try self.string()
             guard keys.insert(key).inserted else {
-                throw JSONSyntaxError(position: position, message: "the key \"\(key)\" stands here twice", fix: "remove one")
+                throw JSONSyntaxError(
+                    position: position,
+                    message: "the key \"\(key)\" stands here twice",
+                    fix: "remove one"
+                )
             }
             self.skipSpace()
-            guard self.next == UInt8(ascii: ":") else { throw self.error("a colon is expected behind the key", fix: "add it") }
+            guard self.next == UInt8(ascii: ":") else {
+                throw self.error("a colon is expected behind the key", fix: "add it")
+            }
             self.index += 1
             members.append(.init(key: key, keyPosition: position, value: try self.value(depth: depth + 1)))
             if try self.isAtEnd(of: "}") { return .object(members) }
@@ -162,7 +168,9 @@ package struct JSONParser {
     /// Takes a comma or the closing bracket.
     private mutating func isAtEnd(of bracket: Unicode.Scalar) throws(JSONSyntaxError) -> Bool {
         self.skipSpace()
-        guard let byte = self.next else { throw self.error("the text ends before \(bracket)", fix: "complete the file") }
+        guard let byte = self.next else {
+            throw self.error("the text ends before \(bracket)", fix: "complete the file")
+        }
         guard byte == UInt8(ascii: ",") || byte == UInt8(ascii: bracket) else {
             throw self.error("a comma or \(bracket) is expected", fix: "add it behind the value before")
         }
@@ -184,7 +192,8 @@ package struct JSONParser {
         let digits = self.index
         while let byte = self.next, Self.isNumeric(byte) { self.index += 1 }
         let text = String(decoding: self.bytes[start..<self.index], as: UTF8.self)
-        let hasLeadingZero = self.index > digits + 1 && self.bytes[digits] == 0x30 && (0x30...0x39).contains(self.bytes[digits + 1])
+        let hasLeadingZero =
+            self.index > digits + 1 && self.bytes[digits] == 0x30 && (0x30...0x39).contains(self.bytes[digits + 1])
         guard self.index > digits, !hasLeadingZero, Double(text) != nil else {
             throw self.error("malformed number", fix: "numbers look like 25 or 1.5")
         }
@@ -209,7 +218,11 @@ package struct JSONParser {
             case UInt8(ascii: "\""):
                 self.index += 1
                 guard let text = String(validating: result, as: UTF8.self) else {
-                    throw JSONSyntaxError(position: start, message: "a string that is not UTF-8", fix: "save the file as UTF-8")
+                    throw JSONSyntaxError(
+                        position: start,
+                        message: "a string that is not UTF-8",
+                        fix: "save the file as UTF-8"
+                    )
                 }
                 return text
             case UInt8(ascii: "\\"):

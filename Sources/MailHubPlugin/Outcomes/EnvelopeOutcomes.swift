@@ -44,7 +44,9 @@ public enum RecipientEdit: Hashable, Sendable, Codable {
     case limitSize(Int)
 }
 
-/// What a plugin may answer to RCPT: policy. Whether the recipient exists is the business of `RecipientResolver`.
+/// What a plugin may answer to RCPT: policy.
+///
+/// Whether the recipient exists is the business of `RecipientResolver`.
 public enum RecipientOutcome: Sendable {
     /// No opinion.
     case next

@@ -31,7 +31,9 @@ package struct Hooked<Hook: Sendable>: Sendable {
     package let onFailure: FailurePolicy
 }
 
-/// The plugins of each stage, in configuration order. A stage that nobody listens to is an empty array and costs nothing.
+/// The plugins of each stage, in configuration order.
+///
+/// A stage that nobody listens to is an empty array and costs nothing.
 package struct HookChains: Sendable {
     package let connect: [Hooked<any ConnectHook>]
     package let hello: [Hooked<any HelloHook>]

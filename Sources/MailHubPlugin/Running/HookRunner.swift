@@ -160,7 +160,9 @@ private final class ChainCall<Hook: Sendable, State: Sendable, Outcome: Sendable
             } catch {
                 self.logger.error(
                     "plugin failed",
-                    metadata: ["hook": "\(hooked.name)", "error": "\(error)", "on-failure": "\(hooked.onFailure.rawValue)"]
+                    metadata: [
+                        "hook": "\(hooked.name)", "error": "\(error)", "on-failure": "\(hooked.onFailure.rawValue)",
+                    ]
                 )
                 guard hooked.onFailure == .ignore else {
                     return self.finish(.finished(.failed(plugin: hooked.name)))

@@ -26,7 +26,9 @@ public struct MailExchanger: Hashable, Sendable {
     }
 }
 
-/// Answers of the DNS. Names are given in A-label form; CNAMEs are followed by the resolver.
+/// Answers of the DNS.
+///
+/// Names are given in A-label form; CNAMEs are followed by the resolver.
 public protocol NameResolver: Sendable {
     /// The MX records of a domain, in the order received. `notFound` for "no such domain", an empty list for "the domain
     /// exists without MX records" (then RFC 5321 section 5.1 has an implicit MX).

@@ -40,7 +40,8 @@ extension SMTPSession {
             facts: transaction.facts
         )
         let result = await self.runner.run(self.settings.hooks.data, true, willWait: self.flush) {
-            hook, _ -> DataOutcome? in
+            hook,
+            _ -> DataOutcome? in
             switch try await hook.data(seen, context) {
             case .next: nil
             case let outcome: outcome

@@ -18,7 +18,8 @@ extension SMTPSession {
     func askAboutHello(_ hello: CommandSequence.Hello) async {
         let context = self.context
         let result = await self.runner.run(self.settings.hooks.hello, true, willWait: self.flush) {
-            hook, _ -> HelloOutcome? in
+            hook,
+            _ -> HelloOutcome? in
             switch try await hook.hello(hello.name, context) {
             case .next: nil
             case let outcome: outcome
@@ -31,7 +32,9 @@ extension SMTPSession {
         case .decided(.reject(let reply), _):
             self.refuse(self.sequence.helloDecided(.refused(reply.withClass(.permanentFailure, else: .policyRefusal))))
         case .decided(.defer(let reply), _):
-            self.refuse(self.sequence.helloDecided(.refused(reply.withClass(.transientFailure, else: .temporaryFailure))))
+            self.refuse(
+                self.sequence.helloDecided(.refused(reply.withClass(.transientFailure, else: .temporaryFailure)))
+            )
         case .decided(.disconnect(let reply), _):
             self.disconnect(with: reply)
         case .failed:
@@ -47,7 +50,8 @@ extension SMTPSession {
             return Reply(250, greeting)
         case .ehlo, .lhlo:
             let extensions = [
-                "PIPELINING", "SIZE \(self.listener.limits.messageSize)", "EXPN", "HELP", "8BITMIME", "SMTPUTF8", "CHUNKING",
+                "PIPELINING", "SIZE \(self.listener.limits.messageSize)", "EXPN", "HELP", "8BITMIME", "SMTPUTF8",
+                "CHUNKING",
                 "ENHANCEDSTATUSCODES", "DSN",
             ]
             return Reply(250, nil, lines: [greeting] + extensions)

@@ -79,7 +79,8 @@ extension SMTPSession {
             facts: transaction.facts
         )
         let result = await self.runner.run(self.settings.hooks.recipient, state, willWait: self.flush) {
-            hook, state -> RecipientOutcome? in
+            hook,
+            state -> RecipientOutcome? in
             switch try await hook.recipient(state.asked, seen, context) {
             case .next: return nil
             case .change(let edits):
@@ -113,7 +114,8 @@ extension SMTPSession {
     func resolve(_ mailbox: Mailbox) async -> RecipientResolution {
         let context = self.context
         let result = await self.runner.run(self.settings.hooks.resolver, true, willWait: self.flush) {
-            hook, _ -> RecipientResolution? in
+            hook,
+            _ -> RecipientResolution? in
             switch try await hook.resolve(mailbox, context) {
             case .next: nil
             case let resolution: resolution

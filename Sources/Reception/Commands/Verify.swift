@@ -19,7 +19,8 @@ extension SMTPSession {
 
     /// A user name alone means a mailbox at the postmaster's domain.
     private func mailbox(from argument: String) -> Mailbox? {
-        let text = argument.hasPrefix("<") && argument.hasSuffix(">") ? String(argument.dropFirst().dropLast()) : argument
+        let text =
+            argument.hasPrefix("<") && argument.hasSuffix(">") ? String(argument.dropFirst().dropLast()) : argument
         return Mailbox(text) ?? Mailbox("\(text)@\(self.settings.postmaster.host)")
     }
 

@@ -100,13 +100,15 @@ extension SMTPSession {
             facts: transaction.facts
         )
         let headerResult = await self.runner.run(self.settings.hooks.header, state, willWait: self.flush) {
-            hook, state -> MessageOutcome? in
+            hook,
+            state -> MessageOutcome? in
             try Self.note(try await hook.header(state.context, seen, context), in: &state)
         }
         let first = self.answer(to: headerResult)
         guard case .taken(let state) = first else { return first }
         let result = await self.runner.run(self.settings.hooks.message, state, willWait: self.flush) {
-            hook, state -> MessageOutcome? in
+            hook,
+            state -> MessageOutcome? in
             try Self.note(try await hook.message(state.context, seen, context), in: &state)
         }
         return self.answer(to: result)

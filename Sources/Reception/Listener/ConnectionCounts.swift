@@ -12,7 +12,8 @@ final class ConnectionCounts: Sendable {
     /// Counts a new connection, unless that would be one too many.
     func admit(_ client: IPAddress, limits: SessionLimits) -> Bool {
         self.counts.withLock { counts in
-            guard counts.total < limits.connections, counts.byClient[client, default: 0] < limits.connectionsPerClient else {
+            guard counts.total < limits.connections, counts.byClient[client, default: 0] < limits.connectionsPerClient
+            else {
                 return false
             }
             counts.total += 1

@@ -39,7 +39,10 @@ package final class Listener: Sendable {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.autoRead, value: false)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .childChannelOption(.recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 1024, maximum: 65536))
+            .childChannelOption(
+                .recvAllocator,
+                value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 1024, maximum: 65536)
+            )
             .bind(
                 host: settings.address,
                 port: settings.port,
@@ -71,13 +74,15 @@ package final class Listener: Sendable {
                         connection.close(promise: nil)
                         continue
                     }
-                    guard !self.isClosing.withLock({ $0 }), self.counts.admit(client, limits: self.settings.limits) else {
+                    guard !self.isClosing.withLock({ $0 }), self.counts.admit(client, limits: self.settings.limits)
+                    else {
                         self.turnAway(connection, client)
                         continue
                     }
                     let executor = EventLoopTaskExecutor(connection.eventLoop)
                     clients.addTask(executorPreference: executor) {
-                        await self.serve(connection, client, executor)  // never throws: one client cannot end the others
+                        // Never throws: one client cannot end the others.
+                        await self.serve(connection, client, executor)
                         self.counts.release(client)
                     }
                 }

@@ -130,7 +130,9 @@ extension SMTPSession {
         }
         if transaction.size > transaction.sizeLimit + 2 * self.listener.limits.messageSize {
             self.logger.info("endless content", metadata: ["size": "\(transaction.size)"])
-            self.end(with: Reply(421, .init(3, 4), "\(self.settings.hostname) message far too large, closing connection"))
+            self.end(
+                with: Reply(421, .init(3, 4), "\(self.settings.hostname) message far too large, closing connection")
+            )
         }
         return nil
     }

@@ -163,7 +163,8 @@ extension SMTPSession {
         for index in routed.recipients.indices {
             let recipient = routed.recipients[index]
             let result = await self.runner.run(self.settings.hooks.route, true, willWait: self.flush) {
-                hook, _ -> String? in
+                hook,
+                _ -> String? in
                 switch try await hook.route(for: recipient, seen) {
                 case .next: nil
                 case .route(let name): name

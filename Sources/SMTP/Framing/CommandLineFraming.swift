@@ -1,6 +1,8 @@
 package import NIOCore
 
-/// Cuts command lines out of received octets. Only CRLF ends a line (RFC 5321 section 2.3.8).
+/// Cuts command lines out of received octets.
+///
+/// Only CRLF ends a line (RFC 5321 section 2.3.8).
 package struct CommandLineFraming: Sendable {
     /// The longest command line, CRLF included: room for every extension's parameters (RFC 5321 section 4.5.3.1.4 asks for
     /// 512 and more with extensions; RFC 3461 section 5.4 for 1036).
@@ -29,8 +31,10 @@ package struct CommandLineFraming: Sendable {
         case incomplete
     }
 
-    /// Finds the next line. `bareLineEnd` and `tooLong` have consumed their octets; `line` leaves them to the caller,
-    /// who moves the reader index behind the CRLF.
+    /// Finds the next line.
+    ///
+    /// `bareLineEnd` and `tooLong` have consumed their octets; `line` leaves them to the caller, who moves the reader
+    /// index behind the CRLF.
     package mutating func next(in input: inout ByteBuffer) -> Element {
         switch self.state {
         case .line: self.nextLine(in: &input)
@@ -59,9 +63,11 @@ package struct CommandLineFraming: Sendable {
             return .tooLong
         }
         // Bare line ends before the part that was searched last were seen by nobody: look at the whole line once.
-        let isBare = unsafe hasBare || input.withUnsafeReadableBytes { bytes in
-            unsafe bytes[..<end].contains { $0 == 0x0A || $0 == 0x0D }
-        }
+        let isBare =
+            unsafe hasBare
+            || input.withUnsafeReadableBytes { bytes in
+                unsafe bytes[..<end].contains { $0 == 0x0A || $0 == 0x0D }
+            }
         if isBare {
             input.moveReaderIndex(forwardBy: end + 2)
             return .bareLineEnd

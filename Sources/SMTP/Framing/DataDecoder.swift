@@ -116,7 +116,8 @@ package struct BareLineEndScanner: Sendable {
     package mutating func scan(_ buffer: ByteBuffer) {
         guard !self.hasBareLineEnd else { return }
         unsafe buffer.withUnsafeReadableBytes { bytes in
-            for unsafe byte in unsafe bytes {
+            for index in bytes.indices {
+                let byte = unsafe bytes[index]
                 if (byte == 0x0A) != self.lastWasCR {
                     self.hasBareLineEnd = true
                     return

@@ -41,9 +41,13 @@ public struct Reply: Hashable, Sendable {
 
     private static func printable(_ text: String) -> String {
         if text.utf8.allSatisfy({ (0x20...0x7E).contains($0) }) { return text }
-        return String(String.UnicodeScalarView(text.unicodeScalars.map { scalar in
-            scalar.value < 0x20 || scalar.value == 0x7F ? " " : (scalar.isASCII ? scalar : "?")
-        }))
+        return String(
+            String.UnicodeScalarView(
+                text.unicodeScalars.map { scalar in
+                    scalar.value < 0x20 || scalar.value == 0x7F ? " " : (scalar.isASCII ? scalar : "?")
+                }
+            )
+        )
     }
 }
 

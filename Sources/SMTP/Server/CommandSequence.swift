@@ -177,7 +177,9 @@ package struct CommandSequence: Sendable {
         }
     }
 
-    /// RCPT (RFC 5321 section 4.1.1.3). The limit is answered before anybody is asked (section 4.5.3.1.10).
+    /// RCPT (RFC 5321 section 4.1.1.3).
+    ///
+    /// The limit is answered before anybody is asked (section 4.5.3.1.10).
     package mutating func recipient() -> Action {
         switch self.state {
         case .refused: return .reply(.refusedSession)

@@ -29,11 +29,16 @@ extension Reply {
         214,
         .init(0, 0),
         lines: [
-            "Commands: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY EXPN HELP", "See RFC 5321; for people: postmaster",
+            "Commands: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY EXPN HELP",
+            "See RFC 5321; for people: postmaster",
         ]
     )
     /// Neither confirms nor denies (RFC 5321 section 7.3).
-    package static let cannotVerify = Reply(252, .init(5, 0), "Cannot verify the user, but will take mail and try to deliver")
+    package static let cannotVerify = Reply(
+        252,
+        .init(5, 0),
+        "Cannot verify the user, but will take mail and try to deliver"
+    )
 
     package static let unrecognized = Reply(500, .init(5, 1), "Command not recognized")
     package static let lineTooLong = Reply(500, .init(5, 2), "Line too long")
@@ -47,7 +52,11 @@ extension Reply {
     package static let chunkingInProgress = Reply(503, .init(5, 1), "The message is being sent with BDAT")
     package static let refusedSession = Reply(503, .init(5, 1), "No service for you: send QUIT")
     package static let badSequence = Reply(503, .init(5, 1), "Bad sequence of commands")
-    package static let tooManyRecipients = Reply(452, .init(5, 3), "Too many recipients: send the rest in another transaction")
+    package static let tooManyRecipients = Reply(
+        452,
+        .init(5, 3),
+        "Too many recipients: send the rest in another transaction"
+    )
 
     package static let messageTooLarge = Reply(552, .init(3, 4), "Message too large")
     package static let temporaryFailure = Reply(451, .init(3, 0), "Temporary failure, try again later")
@@ -69,7 +78,8 @@ extension Reply {
         case .unrecognized: self = .unrecognized
         case .badArgument(let text): self = Reply(501, .init(5, 4), "Syntax: \(text)")
         case .tooLong(let text): self = Reply(501, .init(5, 2), "Syntax: \(text)")
-        case .unknownParameter(let keyword): self = Reply(555, .init(5, 4), "Parameter \(keyword.prefix(40)) not supported")
+        case .unknownParameter(let keyword):
+            self = Reply(555, .init(5, 4), "Parameter \(keyword.prefix(40)) not supported")
         case .senderNeedsSMTPUTF8:
             self = Reply(501, .init(6, 7), "Non-ASCII address: say SMTPUTF8 with MAIL")
         case .recipientNeedsSMTPUTF8:

@@ -56,7 +56,8 @@ struct ArgumentScanner {
     static func parameters(_ bytes: ArraySlice<UInt8>) throws(CommandError) -> [(keyword: String, value: String?)] {
         var result: [(keyword: String, value: String?)] = []
         for word in bytes.split(whereSeparator: CommandParser.isSpace) {
-            guard word.allSatisfy({ $0 > 0x20 && $0 != 0x7F }), let text = String(validating: word, as: UTF8.self) else {
+            guard word.allSatisfy({ $0 > 0x20 && $0 != 0x7F }), let text = String(validating: word, as: UTF8.self)
+            else {
                 throw .badArgument("invalid characters in a parameter")
             }
             let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)

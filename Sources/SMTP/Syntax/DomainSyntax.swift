@@ -7,7 +7,9 @@ enum DomainSyntax {
         return allowingUTF8 ? self.internationalCanonical(text) : nil
     }
 
-    /// The fast path. `nil` where the name is not ASCII, an empty string where it is malformed.
+    /// The fast path.
+    ///
+    /// `nil` where the name is not ASCII, an empty string where it is malformed.
     private static func asciiCanonical(_ text: some StringProtocol) -> String? {
         var result: [UInt8] = []
         result.reserveCapacity(text.utf8.count)

@@ -14,7 +14,9 @@ public enum ReturnContent: String, Hashable, Sendable, Codable {
     case headers = "HDRS"
 }
 
-/// NOTIFY on RCPT: when the sender wants a notification (RFC 3461 section 4.1). Empty means NEVER.
+/// NOTIFY on RCPT: when the sender wants a notification (RFC 3461 section 4.1).
+///
+/// Empty means NEVER.
 public struct NotifyConditions: OptionSet, Hashable, Sendable, Codable {
     /// The bits of the set.
     public let rawValue: UInt8
@@ -52,7 +54,12 @@ public struct EnvelopeRecipient: Hashable, Sendable, Codable {
     public var reversePath: ReversePath?
 
     /// Makes a recipient without parameters.
-    public init(_ mailbox: Mailbox, originalRecipient: String? = nil, notify: NotifyConditions? = nil, route: String? = nil) {
+    public init(
+        _ mailbox: Mailbox,
+        originalRecipient: String? = nil,
+        notify: NotifyConditions? = nil,
+        route: String? = nil
+    ) {
         self.mailbox = mailbox
         self.originalRecipient = originalRecipient
         self.notify = notify

@@ -80,7 +80,8 @@ enum RecipientArgument {
                 }
                 result.notify = conditions
             case "ORCPT":
-                guard let value, value.utf8.count <= 512, XtextSyntax.isOriginalRecipient(value, isInternationalized) else {
+                guard let value, value.utf8.count <= 512, XtextSyntax.isOriginalRecipient(value, isInternationalized)
+                else {
                     throw .badArgument("malformed ORCPT")
                 }
                 result.originalRecipient = value

@@ -71,7 +71,8 @@ public struct IPNetwork: Hashable, Sendable {
         let width = if case .ipv4 = address { 32 } else { 128 }
         var length = width
         if parts.count == 2 {
-            guard parts[1].utf8.allSatisfy({ (0x30...0x39).contains($0) }), let given = Int(parts[1]), given <= width else {
+            guard parts[1].utf8.allSatisfy({ (0x30...0x39).contains($0) }), let given = Int(parts[1]), given <= width
+            else {
                 return nil
             }
             length = given

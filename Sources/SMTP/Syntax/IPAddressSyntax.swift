@@ -4,7 +4,9 @@ enum IPAddressSyntax {
         var value: UInt32 = 0
         var parts = 0
         for part in text.split(separator: ".", maxSplits: 4, omittingEmptySubsequences: false) {
-            guard (1...3).contains(part.utf8.count), part.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+            guard (1...3).contains(part.utf8.count), part.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
+                return nil
+            }
             guard let octet = UInt8(part) else { return nil }
             value = value << 8 | UInt32(octet)
             parts += 1
@@ -15,7 +17,9 @@ enum IPAddressSyntax {
     static func ipv6(_ text: some StringProtocol) -> (high: UInt64, low: UInt64)? {
         guard text.utf8.count <= 45 else { return nil }
         let halves = self.split(text)
-        guard let halves, let head = self.groups(halves.head), let tail = self.groups(halves.tail ?? "") else { return nil }
+        guard let halves, let head = self.groups(halves.head), let tail = self.groups(halves.tail ?? "") else {
+            return nil
+        }
         var all = head
         if halves.tail == nil {
             guard head.count == 8 else { return nil }
@@ -48,7 +52,8 @@ enum IPAddressSyntax {
                 guard index == parts.count - 1, let value = self.ipv4(part) else { return nil }
                 result += [UInt16(truncatingIfNeeded: value >> 16), UInt16(truncatingIfNeeded: value)]
             } else {
-                guard (1...4).contains(part.utf8.count), part.allSatisfy(\.isHexDigit), part.utf8.allSatisfy({ $0 < 0x80 }),
+                guard (1...4).contains(part.utf8.count), part.allSatisfy(\.isHexDigit),
+                    part.utf8.allSatisfy({ $0 < 0x80 }),
                     let value = UInt16(part, radix: 16)
                 else { return nil }
                 result.append(value)
@@ -75,6 +80,7 @@ enum IPAddressSyntax {
             index = max(end, index + 1)
         }
         let hex = { (slice: ArraySlice<UInt16>) in slice.map { String($0, radix: 16) }.joined(separator: ":") }
-        return best.isEmpty ? hex(groups[...]) : hex(groups[..<best.lowerBound]) + "::" + hex(groups[best.upperBound...])
+        return best.isEmpty
+            ? hex(groups[...]) : hex(groups[..<best.lowerBound]) + "::" + hex(groups[best.upperBound...])
     }
 }

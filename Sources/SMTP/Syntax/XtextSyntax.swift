@@ -7,7 +7,8 @@ enum XtextSyntax {
         while index < bytes.count {
             switch bytes[index] {
             case UInt8(ascii: "+"):
-                guard index + 2 < bytes.count, Self.isUpperHex(bytes[index + 1]), Self.isUpperHex(bytes[index + 2]) else {
+                guard index + 2 < bytes.count, Self.isUpperHex(bytes[index + 1]), Self.isUpperHex(bytes[index + 2])
+                else {
                     return false
                 }
                 index += 3
@@ -22,7 +23,8 @@ enum XtextSyntax {
     /// Whether the value is `addr-type ";" xtext`, or a `utf-8` address in one of its forms where SMTPUTF8 is in use.
     static func isOriginalRecipient(_ text: String, _ isInternationalized: Bool) -> Bool {
         let parts = text.split(separator: ";", maxSplits: 1, omittingEmptySubsequences: false)
-        guard parts.count == 2, !parts[0].isEmpty, parts[0].utf8.allSatisfy({ MailboxSyntax.isAtext($0) && $0 < 0x80 }) else {
+        guard parts.count == 2, !parts[0].isEmpty, parts[0].utf8.allSatisfy({ MailboxSyntax.isAtext($0) && $0 < 0x80 })
+        else {
             return false
         }
         if parts[0].lowercased() == "utf-8" {
