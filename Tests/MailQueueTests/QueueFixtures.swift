@@ -1,3 +1,4 @@
+import Glibc
 import Logging
 import MailQueue
 import NIOCore
@@ -5,10 +6,6 @@ import NIOPosix
 import SMTP
 import Synchronization
 import Testing
-
-#if canImport(Glibc)
-    import Glibc
-#endif
 
 /// A clock that a test moves by hand.
 final class ManualClock: WallClock {

@@ -111,11 +111,15 @@ public final class HubProcess {
         return (command.terminationStatus, String(decoding: output, as: UTF8.self))
     }
 
-    /// The delivered messages of a mailbox: those in `new`.
-    public func mailbox(_ user: String) -> [Data] {
+    /// The files of the delivered messages of a mailbox: those in `new`.
+    public func mailboxFiles(_ user: String) -> [URL] {
         let folder = self.folder.appending(path: "maildir/example.org/\(user)/new")
-        let files = (try? FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)) ?? []
-        return files.compactMap { try? Data(contentsOf: $0) }
+        return (try? FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)) ?? []
+    }
+
+    /// The delivered messages of a mailbox.
+    public func mailbox(_ user: String) -> [Data] {
+        self.mailboxFiles(user).compactMap { try? Data(contentsOf: $0) }
     }
 
     deinit { self.kill() }
