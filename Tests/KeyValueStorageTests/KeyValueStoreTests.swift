@@ -36,8 +36,8 @@ struct KeyValueStoreTests {
     @Test("A value is found until it expires or is removed", arguments: Engine.allCases)
     func values(engine: Engine) async throws {
         try await self.withStore(engine) { store, clock in
-            try await store.set([1, 2], for: "a", expires: clock.now + .seconds(10))
-            try await store.set([3], for: "b", expires: nil)
+            try await store.set(data: [1, 2], for: "a", expires: clock.now + .seconds(10))
+            try await store.set(data: [3], for: "b", expires: nil)
             #expect(try await store.value(for: "a")?.data == [1, 2])
             #expect(try await store.count() == 2)
             clock.advance(by: .seconds(10))
@@ -78,8 +78,8 @@ struct KeyValueStoreTests {
     @Test("Entries come in order, page by page, by prefix", arguments: Engine.allCases)
     func entries(engine: Engine) async throws {
         try await self.withStore(engine) { store, clock in
-            for key in ["t/c", "t/a", "u/a", "t/b", "t%"] { try await store.set([], for: key, expires: nil) }
-            try await store.set([], for: "t/expired", expires: clock.now)
+            for key in ["t/c", "t/a", "u/a", "t/b", "t%"] { try await store.set(data: [], for: key, expires: nil) }
+            try await store.set(data: [], for: "t/expired", expires: clock.now)
             let first = try await store.entries(withPrefix: "t/", after: nil, limit: 2)
             #expect(first.map(\.key) == ["t/a", "t/b"])
             let rest = try await store.entries(withPrefix: "t/", after: first.last?.key, limit: 2)
@@ -94,7 +94,7 @@ struct KeyValueStoreTests {
         let clock = MovedClock()
         let logger = Logger(label: "test")
         let first = try PluginStorage(directory: folder.url.path, clock: clock, logger: logger)
-        try await first.store(of: "One").set([7], for: "k", expires: nil)
+        try await first.store(of: "One").set(data: [7], for: "k", expires: nil)
         first.close()
         let second = try PluginStorage(directory: folder.url.path, clock: clock, logger: logger)
         #expect(try await second.store(of: "One").value(for: "k")?.data == [7])
@@ -109,7 +109,7 @@ struct KeyValueStoreTests {
         let storage = try PluginStorage(directory: folder.url.path, clock: clock, logger: Logger(label: "test"))
         let store = storage.store(of: "One")
         for number in 0..<20 {
-            try await store.set([], for: "\(number)", expires: number < 15 ? clock.now + .seconds(1) : nil)
+            try await store.set(data: [], for: "\(number)", expires: number < 15 ? clock.now + .seconds(1) : nil)
         }
         clock.advance(by: .seconds(2))
         await storage.sweep()
@@ -126,7 +126,7 @@ struct KeyValueStoreTests {
             clock: MovedClock(),
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
         )
-        try await storage.store(of: "One").set([1], for: "k", expires: nil)
+        try await storage.store(of: "One").set(data: [1], for: "k", expires: nil)
         #expect(try await storage.store(of: "One").value(for: "k")?.data == [1])
         let names = try FileManager.default.contentsOfDirectory(atPath: folder.url.path)
         #expect(names.contains { $0.hasPrefix("plugins.sqlite.damaged-") })
@@ -137,10 +137,10 @@ struct KeyValueStoreTests {
     func limits() async throws {
         try await self.withStore(.sqlite) { store, _ in
             await #expect(throws: StoreUnavailable.self) {
-                try await store.set([UInt8](repeating: 0, count: 65_537), for: "k", expires: nil)
+                try await store.set(data: [UInt8](repeating: 0, count: 65_537), for: "k", expires: nil)
             }
             await #expect(throws: StoreUnavailable.self) {
-                try await store.set([], for: String(repeating: "k", count: 1025), expires: nil)
+                try await store.set(data: [], for: String(repeating: "k", count: 1025), expires: nil)
             }
             let count = try await store.count()
             #expect(count == 0)
