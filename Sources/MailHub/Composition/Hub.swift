@@ -109,13 +109,7 @@ public enum Hub {
             clock: clock,
             logger: logger,
             route: { live.current.router.destination(for: $0) },
-            composer: StatusNotificationComposer(
-                host: configuration.host,
-                postmaster: configuration.postmaster,
-                contents: store.content,
-                clock: clock,
-                logger: logger
-            )
+            composer: LiveNotificationComposer(live: live, contents: store.content, clock: clock, logger: logger)
         )
         let throttles = ThrottleTable(clock: clock) { live.current.configuration.throttles.limits(for: $0) }
         var dispatch = DispatchSettings()
@@ -146,6 +140,7 @@ public enum Hub {
             registry: registry,
             live: live,
             listeners: listeners,
+            throttles: throttles,
             logger: logger,
             derive: derive
         )

@@ -16,26 +16,31 @@ struct PluginRegistry: Sendable {
     /// Makes the plugins of a configuration, in its order; what is wrong is reported through the sections.
     func plugins(_ sections: [ConfigurationSection], served: Set<Domain>) -> [ConfiguredPlugin] {
         let services = self.makeServices(served)
+        var names: Set<String> = []
         return sections.compactMap { section in
             let typeName = section.requiredString("plugin")
-            let name = section.string("name", default: typeName)
-            let timeLimit = section.duration("timeout", default: .seconds(10))
+            let name = section.has("name") ? section.requiredString("name") : typeName
+            let timeLimit = section.positiveDuration("timeout", default: .seconds(10))
             let onFailure = section.enumeration("onFailure", default: FailurePolicy.defer)
-            let configuration = section.section("configuration") ?? ConfigurationSection()
-            guard !typeName.isEmpty else { return nil }
-            guard let type = self.types[typeName] else {
-                let fix = Spelling.suggestion(for: typeName, among: self.types.keys)
-                let known = self.types.keys.sorted().joined(separator: ", ")
+            if !name.isEmpty, !names.insert(name).inserted {
                 section.report(
-                    "there is no plugin \"\(typeName)\"",
+                    "another plugin has the name \(Quotation.of(name))",
+                    at: section.has("name") ? "name" : "plugin",
+                    fix: section.has("name") ? "choose another name" : "tell them apart: add \"name\" to one of them"
+                )
+            }
+            guard let type = self.types[typeName] else {
+                section.ignore("configuration")
+                guard !typeName.isEmpty else { return nil }
+                section.report(
+                    "there is no plugin \(Quotation.of(typeName))",
                     at: "plugin",
-                    fix: fix ?? "the plugins are: \(known)"
+                    fix: Spelling.suggestion(for: typeName, among: self.types.keys)
+                        ?? "name one of: \(self.types.keys.sorted().joined(separator: ", "))"
                 )
                 return nil
             }
-            if timeLimit <= .zero {
-                section.report("the time limit is zero", at: "timeout", fix: "write one such as \"10s\"")
-            }
+            guard let configuration = section.sectionOrEmpty("configuration") else { return nil }
             do {
                 let plugin = try type.init(configuration: configuration, services: services)
                 return ConfiguredPlugin(name: name, plugin: plugin, timeLimit: timeLimit, onFailure: onFailure)
