@@ -114,11 +114,10 @@ let package = Package(
             "MailHubTests",
             [
                 "MailHub", "MailHubPlugin", "Administration", "Delivery", "MailQueue", "Reception", "SMTP",
-                "StaticRecipients",
-                "SizeLimits", logging,
+                "StaticRecipients", "SizeLimits", logging,
             ]
         ),
-        tests("MailHubCommandTests", ["MailHubCommand", "Administration", "SMTP", argumentParser]),
+        tests("MailHubCommandTests", ["MailHubCommand", "Administration", "SMTP", "TestSupport", argumentParser]),
         tests("ArchitectureTests", []),
     ] + plugin("StaticRecipients") + plugin("SizeLimits")
 )

@@ -93,6 +93,8 @@ public enum Hub {
         let store: SQLiteQueueStore
         do {
             store = try SQLiteQueueStore(directory: configuration.queue.directory, pool: pool, logger: logger)
+        } catch StoreError.unavailable(let reason) {
+            throw HubFailure("cannot open the queue: \(reason)")
         } catch {
             throw HubFailure("cannot open the queue in \(configuration.queue.directory): \(error)")
         }
