@@ -38,6 +38,7 @@ struct OperatorHandler: ControlHandler {
                 heldRecipients: statistics.recipients[.held] ?? 0,
                 oldest: statistics.oldest.map(ControlInstant.init)
             ),
+            // What a throttle still remembers of a destination without mail, sessions and trouble interests nobody.
             destinations: names.map { name in
                 DestinationStatus(
                     destination: name,
@@ -45,14 +46,15 @@ struct OperatorHandler: ControlHandler {
                     deliveries: states[name]?.sessions ?? 0,
                     trouble: states[name].flatMap(self.trouble)
                 )
-            }
+            }.filter { $0.recipients > 0 || $0.deliveries > 0 || $0.trouble != nil }
         )
     }
 
     private func trouble(_ state: ThrottleState.Snapshot) -> String? {
         if state.isSuspended { return "suspended by the operator" }
         guard let until = state.pausedUntil, until > self.clock.now else { return nil }
-        return "paused until \(ControlInstant(until)) after \(state.troubles) failures"
+        let failures = state.troubles == 1 ? "1 failure" : "\(state.troubles) failures"
+        return "paused until \(ControlInstant(until)) after \(failures)"
     }
 
     func queueList(_ filter: MessageFilter, limit: Int, after id: String?) async throws -> QueueEntryPage {

@@ -25,7 +25,7 @@ package struct SessionLimits: Hashable, Sendable {
 }
 
 /// One address that the hub listens on.
-package struct ListenerSettings: Sendable {
+package struct ListenerSettings: Hashable, Sendable {
     /// Its name in config.json.
     package let name: String
     package let address: String
