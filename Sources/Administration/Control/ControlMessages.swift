@@ -15,6 +15,10 @@ package enum ControlRequest: Codable, Hashable, Sendable {
     case queueRelease(selector: MessageSelector)
     /// Removes messages; nobody is notified.
     case queueDelete(selector: MessageSelector)
+    /// No deliveries to these destinations until they are resumed; their messages wait, and do not expire meanwhile.
+    case queueSuspend(destinations: [String])
+    /// Ends a suspension, and the pause after failures with it.
+    case queueResume(destinations: [String])
     /// Reads config.json again.
     case reload
 
@@ -22,7 +26,7 @@ package enum ControlRequest: Codable, Hashable, Sendable {
     var changesSomething: Bool {
         switch self {
         case .status, .queueList, .queueShow: false
-        case .queueRetry, .queueHold, .queueRelease, .queueDelete, .reload: true
+        case .queueRetry, .queueHold, .queueRelease, .queueDelete, .queueSuspend, .queueResume, .reload: true
         }
     }
 }
