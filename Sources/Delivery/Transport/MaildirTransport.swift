@@ -159,7 +159,7 @@ enum MaildirName {
 final class MaildirDelivery: Sendable {
     private let folder: String
     private let name: String
-    private let descriptor: Int32
+    let descriptor: Int32
 
     init(folder: String, name: String) throws(MaildirFailure) {
         self.folder = folder
