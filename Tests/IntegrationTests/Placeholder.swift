@@ -1,1 +1,1 @@
-// Scenarios with real peers.
+// Scenarios with real processes.
