@@ -44,11 +44,12 @@ public final class MailSink {
         self.running = nil
     }
 
-    /// The messages that it has taken whole.
+    /// The messages that it has taken whole: an empty line is the last thing that it writes.
     public var messages: [String] {
         let files = try? FileManager.default.contentsOfDirectory(at: self.folder, includingPropertiesForKeys: nil)
         return (files ?? []).filter { $0.lastPathComponent.hasPrefix("message.") }
             .compactMap { try? Data(contentsOf: $0) }.map { String(decoding: $0, as: UTF8.self) }
+            .filter { $0.hasSuffix("\n\n") }
     }
 }
 
