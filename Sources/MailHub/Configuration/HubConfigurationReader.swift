@@ -181,6 +181,9 @@ struct HubConfigurationReader {
         )
         limits.recipients = section.integer("maximumRecipients", in: 100...100_000, default: standard.recipients)
         limits.errors = section.integer("maximumErrors", in: 1...1_000_000, default: standard.errors)
+        limits.messagesPerClient = section.optionalInteger("maximumMessagesPerClient", in: 1...1_000_000_000)
+        limits.recipientsPerClient = section.optionalInteger("maximumRecipientsPerClient", in: 1...1_000_000_000)
+        limits.errorsPerClient = section.optionalInteger("maximumErrorsPerClient", in: 1...1_000_000_000)
         limits.messageSize = section.size("messageSize", default: standard.messageSize)
         if limits.messageSize < 65536 {
             section.report(

@@ -49,7 +49,13 @@ package struct HookRunner: Sendable {
         var start = 0
         var state = state
         while start < hooks.count {
-            let call = ChainCall<Hook, State, Outcome>(hooks: hooks, start: start, state: state, logger: self.logger)
+            let call = ChainCall<Hook, State, Outcome>(
+                hooks: hooks,
+                start: start,
+                state: state,
+                eventLoop: self.eventLoop,
+                logger: self.logger
+            )
             // Ends by itself, or is cancelled and abandoned by the timer; `call.wait` awaits whichever comes first.
             let task = Task.immediate(executorPreference: self.executor) { await call.run(step) }
             if let result = call.result { return result }
@@ -89,7 +95,7 @@ package struct HookRunner: Sendable {
         guard let deadline = call.deadline else { return }
         watch.set(
             self.eventLoop.scheduleTask(deadline: deadline) {
-                if call.abandonIfOverdue(now: .now()) {
+                if call.abandonIfOverdue(now: self.eventLoop.now) {
                     task.cancel()
                 } else {
                     self.arm(watch, call, task)  // a later plugin of the chain is at work
@@ -136,10 +142,12 @@ private final class ChainCall<Hook: Sendable, State: Sendable, Outcome: Sendable
     }
     private let progress: Mutex<Progress>
     private let hooks: [Hooked<Hook>]
+    private let eventLoop: any EventLoop
     private let logger: Logger
 
-    init(hooks: [Hooked<Hook>], start: Int, state: State, logger: Logger) {
+    init(hooks: [Hooked<Hook>], start: Int, state: State, eventLoop: any EventLoop, logger: Logger) {
         self.hooks = hooks
+        self.eventLoop = eventLoop
         self.logger = logger
         self.progress = Mutex(Progress(index: start, state: state, deadline: .distantFuture))
     }
@@ -151,7 +159,7 @@ private final class ChainCall<Hook: Sendable, State: Sendable, Outcome: Sendable
             self.progress.withLock { progress in
                 progress.index = index
                 progress.state = state
-                progress.deadline = .now() + TimeAmount(hooked.timeLimit)
+                progress.deadline = self.eventLoop.now + TimeAmount(hooked.timeLimit)
             }
             do {
                 if let outcome = try await step(hooked.hook, &state) {

@@ -18,6 +18,10 @@ extension SMTPSession {
         case .postmaster: mailbox = self.settings.postmaster
         case .mailbox(let given): mailbox = given
         }
+        if self.isExhausted(self.listener.limits.recipientsPerClient, .recipient) {
+            self.refuseRecipient(mailbox, .tooManyRecipientsOfClient)
+            return nil
+        }
         var recipient = EnvelopeRecipient(mailbox)
         recipient.originalRecipient = parameters.originalRecipient
         recipient.notify = parameters.notify
@@ -142,6 +146,7 @@ extension SMTPSession {
 
     private func acceptRecipient(_ recipients: [EnvelopeRecipient], as mailbox: Mailbox) {
         self.transaction?.acceptedRecipients += 1
+        self.note(.recipient)
         self.reply(self.sequence.recipientDecided(.accepted(.recipientOK), adding: recipients))
     }
 

@@ -26,6 +26,7 @@ extension SMTPSession {
         switch verdict {
         case .accepted, .discarded:
             self.messages += 1
+            self.note(.message)
             self.finalReply(.queued(transaction.id.description), count: transaction.acceptedRecipients)
             if case .accepted = verdict { await self.tellQueued(transaction, envelope) }
         case .refused(let reply):
@@ -44,10 +45,8 @@ extension SMTPSession {
 
     /// LMTP has a reply for each accepted recipient (RFC 2033 section 4.2).
     private func finalReply(_ reply: Reply, count: Int) {
-        guard self.listener.role == .lmtp else {
-            return reply.code.replyClass == .permanentFailure ? self.refuse(reply) : self.reply(reply)
-        }
-        for _ in 0..<count { self.reply(reply) }
+        for _ in 0..<(self.listener.role == .lmtp ? count : 1) { self.reply(reply) }
+        if reply.code.replyClass == .permanentFailure { self.countError() }
     }
 
     private func decide(_ envelope: Envelope) async -> Verdict {
