@@ -6,7 +6,7 @@ import SMTP
 /// RCPT (RFC 5321 sections 3.3, 3.6.2 and 4.1.1.3).
 extension SMTPSession {
     func recipient(_ path: ForwardPath, _ parameters: RecipientParameters) -> Work? {
-        switch self.sequence.recipient() {
+        switch self.sequence.recipient(accepted: self.transaction?.acceptedRecipients ?? 0) {
         case .reply(let reply):
             self.refuse(reply)
             return nil
@@ -137,7 +137,9 @@ extension SMTPSession {
             if let declared = self.sequence.envelope?.declaredSize, declared > limit {
                 return self.refuseRecipient(mailbox, .messageTooLarge)
             }
-            self.transaction?.sizeLimit = min(self.transaction?.sizeLimit ?? limit, limit)
+            // Read first: within the assignment the transaction is being changed already.
+            let before = self.transaction?.sizeLimit ?? limit
+            self.transaction?.sizeLimit = min(before, limit)
         }
         if state.isDiscarded { self.transaction?.isDiscarded = true }
         if let reason = state.holdReason { self.transaction?.holdReason = reason }
