@@ -98,7 +98,7 @@ extension Dialogue {
         for line in lines { try self.take(line) }
     }
 
-    /// Resolves `repeat N` ... `end`, comments and empty lines.
+    /// Writes out `repeat N` up to `end`, and drops comments.
     private func block(_ rest: inout ArraySlice<String>) throws -> [String] {
         var result: [String] = []
         while let line = rest.popFirst() {
