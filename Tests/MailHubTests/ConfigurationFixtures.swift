@@ -8,12 +8,12 @@ import StaticRecipients
 
 extension PluginRegistry {
     /// The plugins that come with the hub.
-    static let shipped = PluginRegistry([StaticRecipients.self, SizeLimits.self]) { domains in
+    static let shipped = PluginRegistry([StaticRecipients.self, SizeLimits.self]) { _, surroundings in
         PluginServices(
             logger: Logger(label: "test"),
             clock: SystemClock(),
             resolver: NoResolver(),
-            servedDomains: domains
+            servedDomains: surroundings.servedDomains
         )
     }
 }

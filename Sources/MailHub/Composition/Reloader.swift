@@ -14,6 +14,7 @@ actor Reloader {
     private let live: LiveConfiguration
     private let listeners: ListenerGroup
     private let throttles: ThrottleTable
+    private let plugins: PluginsService
     private let derive: @Sendable (HubConfiguration) -> LiveConfiguration.Snapshot
     private let logger: Logger
 
@@ -23,6 +24,7 @@ actor Reloader {
         live: LiveConfiguration,
         listeners: ListenerGroup,
         throttles: ThrottleTable,
+        plugins: PluginsService,
         logger: Logger,
         derive: @escaping @Sendable (HubConfiguration) -> LiveConfiguration.Snapshot
     ) {
@@ -32,6 +34,7 @@ actor Reloader {
         self.live = live
         self.listeners = listeners
         self.throttles = throttles
+        self.plugins = plugins
         self.logger = logger
         self.derive = derive
     }
@@ -42,7 +45,9 @@ actor Reloader {
             let configuration = try HubConfigurationReader.read(path: self.path, registry: self.registry)
             let old = self.live.current.configuration
             try await self.listeners.apply(configuration.listeners)
-            self.live.replace(with: self.derive(configuration))
+            let snapshot = self.derive(configuration)
+            self.live.replace(with: snapshot)
+            self.plugins.replace(with: snapshot)
             await self.throttles.limitsChanged()
             try HubLogging.start(configuration.logSettings)
             let report = ConfigurationChange(atStart: self.atStart, old: old, new: configuration).report

@@ -68,7 +68,7 @@ struct HubConfigurationReader {
         let queue = self.queue()
         let throttles = self.throttles(routes)
         let dns = self.dns()
-        let plugins = self.plugins(served: Set(domains.keys))
+        let plugins = self.plugins(PluginSurroundings(servedDomains: Set(domains.keys)))
         let logging = self.logging()
         let delivery = self.delivery()
         let socket = self.controlSocket()
@@ -216,7 +216,8 @@ struct HubConfigurationReader {
             port: port,
             role: role,
             limits: limits,
-            answersVerify: section.boolean("verify", default: false)
+            answersVerify: section.boolean("verify", default: false),
+            differingVerdicts: section.enumeration("differingVerdicts", default: DifferingVerdicts.refuse)
         )
     }
 
