@@ -55,6 +55,9 @@ public struct Peer {
     /// Where it is.
     public let executable: URL
 
+    /// Names a program that is there.
+    public init(executable: URL) { self.executable = executable }
+
     /// Finds a program; `nil` where it is not installed: the test is then skipped and says so.
     ///
     /// - Throws: where it is missing although `MAILHUB_REQUIRE_PEERS` is set, as it is in CI.

@@ -256,12 +256,9 @@ package final class DeliveryDispatcher: Sendable {
     }
 
     private func failed(_ job: DeliveryJob, _ failure: TransportFailure, _ throttle: DomainThrottle) async {
-        self.logger.info(
-            "destination failed",
-            metadata: [
-                "destination": "\(job.destination)", "reply": "\(failure.reply)", "host": "\(failure.host ?? "")",
-            ]
-        )
+        var metadata: Logger.Metadata = ["destination": "\(job.destination)", "reply": "\(failure.reply)"]
+        if let host = failure.host { metadata["host"] = "\(host)" }
+        self.logger.info("destination failed", metadata: metadata)
         if failure.isDestinationTrouble { await throttle.recordTrouble() }
         await self.source.giveBack(job)
         await self.source.destinationFailed(
@@ -288,15 +285,13 @@ package final class DeliveryDispatcher: Sendable {
         for recipient in job.recipients { recipients[recipient.index] = recipient }
         for report in reports {
             guard let recipient = recipients[report.index] else { continue }
-            self.logger.info(
-                report.result.message,
-                metadata: [
-                    "queue-id": "\(job.id)", "from": "\(job.envelope.reversePath)",
-                    "to": "\(recipient.recipient.mailbox)",
-                    "destination": "\(job.destination)", "host": "\(report.host ?? "")", "reply": "\(report.reply)",
-                    "attempt": "\(recipient.attempts + 1)",
-                ]
-            )
+            var metadata: Logger.Metadata = [
+                "queue-id": "\(job.id)", "from": "\(job.envelope.reversePath)",
+                "to": "\(recipient.recipient.mailbox)", "destination": "\(job.destination)",
+                "reply": "\(report.reply)", "attempt": "\(recipient.attempts + 1)",
+            ]
+            if let host = report.host { metadata["host"] = "\(host)" }
+            self.logger.info(report.result.message, metadata: metadata)
         }
     }
 }
