@@ -74,6 +74,7 @@ let package = Package(
         module("InternetMessage", ["SMTP", nioCore]),
         module("MailHubPlugin", ["SMTP", "InternetMessage", nioCore, logging]),
         module("MailQueue", ["SMTP", nioCore, nioPosix, logging, grdb, sqlite, collections]),
+        module("KeyValueStorage", ["MailHubPlugin", "SMTP", logging, grdb]),
         .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
         module("DNSResolver", ["CUnbound", "MailHubPlugin", "SMTP", logging]),
         module("Reception", ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]),
@@ -82,7 +83,8 @@ let package = Package(
         module(
             "MailHub",
             [
-                "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "DNSResolver", "Reception", "Delivery",
+                "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "KeyValueStorage", "DNSResolver", "Reception",
+                "Delivery",
                 "Administration", nioCore, nioPosix, logging, serviceLifecycle, unixSignals,
             ]
         ),
@@ -98,6 +100,7 @@ let package = Package(
         tests("SMTPTests", ["SMTP", nioCore]),
         tests("InternetMessageTests", ["InternetMessage", "SMTP", nioCore]),
         tests("MailQueueTests", ["MailQueue", "SMTP", nioCore, nioPosix, logging, grdb]),
+        tests("KeyValueStorageTests", ["KeyValueStorage", "MailHubPlugin", "SMTP", "TestSupport", logging]),
         tests("IntegrationTests", ["TestSupport", "MailHubCommand"]),
         tests(
             "CrashTests",
@@ -119,8 +122,14 @@ let package = Package(
             ["Delivery", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]
         ),
         tests("AdministrationTests", ["Administration", "SMTP", nioCore, nioPosix, logging]),
-        tests("MailHubTests", ["MailHub", "MailHubPlugin", "SMTP", logging]),
-        tests("MailHubCommandTests", ["MailHubCommand", "Administration", "SMTP", argumentParser]),
+        tests(
+            "MailHubTests",
+            [
+                "MailHub", "MailHubPlugin", "Administration", "Delivery", "MailQueue", "Reception", "SMTP",
+                "StaticRecipients", "SizeLimits", logging,
+            ]
+        ),
+        tests("MailHubCommandTests", ["MailHubCommand", "Administration", "SMTP", "TestSupport", argumentParser]),
         tests("ArchitectureTests", []),
     ] + plugin("StaticRecipients") + plugin("SizeLimits")
 )

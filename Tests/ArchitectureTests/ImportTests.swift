@@ -26,9 +26,10 @@ struct ImportTests {
     static let table = """
         Sources/SMTP: NIOCore Glibc
         Sources/InternetMessage: SMTP NIOCore Glibc Synchronization
-        Sources/MailHubPlugin: SMTP InternetMessage NIOCore Logging Synchronization
+        Sources/MailHubPlugin: SMTP InternetMessage NIOCore Logging Synchronization FoundationEssentials
         Sources/MailQueue: SMTP NIOCore NIOPosix Logging GRDB GRDBSQLite Foundation Glibc Synchronization Dispatch \
         DequeModule HeapModule
+        Sources/KeyValueStorage: MailHubPlugin SMTP Logging GRDB Foundation
         Sources/DNSResolver: CUnbound MailHubPlugin SMTP NIOCore NIOPosix Glibc Synchronization Logging
         Sources/Reception: SMTP InternetMessage MailHubPlugin MailQueue NIOCore NIOPosix Logging Synchronization
         Sources/Delivery: SMTP InternetMessage MailHubPlugin MailQueue NIOCore NIOPosix Logging Glibc Synchronization

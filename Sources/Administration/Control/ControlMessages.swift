@@ -21,12 +21,17 @@ package enum ControlRequest: Codable, Hashable, Sendable {
     case queueResume(destinations: [String])
     /// Reads config.json again.
     case reload
+    /// The plugins that run, and how they fare.
+    case pluginList
+    /// Asks or tells a plugin something.
+    case pluginRun(name: String, request: PluginRequest)
 
     /// Whether the hub is another one afterwards: such requests are always logged.
     var changesSomething: Bool {
         switch self {
-        case .status, .queueList, .queueShow: false
-        case .queueRetry, .queueHold, .queueRelease, .queueDelete, .queueSuspend, .queueResume, .reload: true
+        case .status, .queueList, .queueShow, .pluginList: false
+        case .queueRetry, .queueHold, .queueRelease, .queueDelete, .queueSuspend, .queueResume, .reload, .pluginRun:
+            true
         }
     }
 }

@@ -86,6 +86,25 @@ extension LiveConfiguration.Snapshot {
     }
 }
 
+/// Writes notifications in the name of the host and the postmaster that are in force.
+struct LiveNotificationComposer: NotificationComposer {
+    let live: LiveConfiguration
+    let contents: ContentDirectory
+    let clock: any WallClock
+    let logger: Logger
+
+    func compose(_ request: NotificationRequest) async -> NewMessage? {
+        let configuration = self.live.current.configuration
+        return await StatusNotificationComposer(
+            host: configuration.host,
+            postmaster: configuration.postmaster,
+            contents: self.contents,
+            clock: self.clock,
+            logger: self.logger
+        ).compose(request)
+    }
+}
+
 extension HubConfiguration {
     fileprivate func transportSettings(_ dialect: SMTPTransport.Dialect) -> SMTPTransport.Settings {
         var settings = SMTPTransport.Settings(hostname: self.host.text, dialect: dialect)

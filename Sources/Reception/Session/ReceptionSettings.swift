@@ -25,7 +25,7 @@ package struct SessionLimits: Hashable, Sendable {
 }
 
 /// One address that the hub listens on.
-package struct ListenerSettings: Sendable {
+package struct ListenerSettings: Hashable, Sendable {
     /// Its name in config.json.
     package let name: String
     package let address: String
@@ -34,6 +34,8 @@ package struct ListenerSettings: Sendable {
     package let limits: SessionLimits
     /// Whether VRFY and EXPN tell what the resolvers know, rather than 252 for everything (RFC 5321 section 7.3).
     package let answersVerify: Bool
+    /// What becomes of recipients that do not take a message which others take.
+    package let differingVerdicts: DifferingVerdicts
 
     package init(
         name: String,
@@ -41,7 +43,8 @@ package struct ListenerSettings: Sendable {
         port: Int,
         role: ListenerRole,
         limits: SessionLimits = SessionLimits(),
-        answersVerify: Bool = false
+        answersVerify: Bool = false,
+        differingVerdicts: DifferingVerdicts = .refuse
     ) {
         self.name = name
         self.address = address
@@ -49,6 +52,7 @@ package struct ListenerSettings: Sendable {
         self.role = role
         self.limits = limits
         self.answersVerify = answersVerify
+        self.differingVerdicts = differingVerdicts
     }
 }
 
@@ -87,10 +91,13 @@ package struct ReceptionServices: Sendable {
     package let intake: any MessageIntake
     package let clock: any WallClock
     package let logger: Logger
+    /// Recipients that must not share a transaction.
+    let apart: RecipientsApart
 
     package init(intake: any MessageIntake, clock: any WallClock, logger: Logger) {
         self.intake = intake
         self.clock = clock
         self.logger = logger
+        self.apart = RecipientsApart(clock: clock)
     }
 }

@@ -116,6 +116,7 @@ package actor SMTPSession {
     /// Serves the client until it is gone.
     package func run() async {
         self.logger.debug("client connected", metadata: ["listener": "\(self.listener.name)"])
+        self.tell(.connected)
         self.startTimer()
         await self.greet()
         while let work = await self.nextWork() {
@@ -125,6 +126,7 @@ package actor SMTPSession {
         self.timer?.cancel()
         self.transactionWasReset()
         await self.discardLeftovers()
+        self.tell(.disconnected)
         await self.tellDisconnected()
         self.logger.debug("client disconnected", metadata: ["messages": "\(self.messages)"])
     }
