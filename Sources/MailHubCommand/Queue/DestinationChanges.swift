@@ -19,7 +19,7 @@ struct QueueSuspend: AsyncParsableCommand {
 
     @OptionGroup var connection: ConnectionOptions
 
-    @Argument(help: "Where nothing is to be delivered.")
+    @Argument(help: ArgumentHelp("Where nothing is to be delivered.", valueName: "name"))
     var destination: [String]
 
     func run() async throws {
@@ -49,7 +49,7 @@ struct QueueResume: AsyncParsableCommand {
 
     @OptionGroup var connection: ConnectionOptions
 
-    @Argument(help: "Where deliveries may go on.")
+    @Argument(help: ArgumentHelp("Where deliveries may go on.", valueName: "name"))
     var destination: [String]
 
     func run() async throws {
