@@ -6,6 +6,7 @@ import Foundation
 public final class MailSink {
     /// Where it listens.
     public let address: String
+    /// The port there.
     public let port: Int
     private let peer: Peer
     private let folder: URL

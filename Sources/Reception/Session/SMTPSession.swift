@@ -1,9 +1,9 @@
 import InternetMessage
 import Logging
-import MailHubPlugin
+package import MailHubPlugin
 import MailQueue
-import NIOCore
-import SMTP
+package import NIOCore
+package import SMTP
 
 /// One connected client (RFC 5321 section 2.3.7), on its channel's event loop: decoder, state machine and session share one
 /// thread.
@@ -47,7 +47,7 @@ package actor SMTPSession {
     let identifier: String
     let runner: HookRunner
     let logger: Logger
-    let facts = Facts()
+    package nonisolated let facts = Facts()
     let isRelayClient: Bool
 
     var sequence: CommandSequence
@@ -75,7 +75,7 @@ package actor SMTPSession {
     var timer: Scheduled<Void>?
 
     /// Makes the session of an accepted connection; it is silent until `run()`.
-    init(
+    package init(
         channel: any Channel,
         clientAddress: IPAddress,
         listener: ListenerSettings,
