@@ -39,6 +39,17 @@ public final class TemporaryDirectory {
     deinit { try? FileManager.default.removeItem(at: self.url) }
 }
 
+/// Starts a program with no signal blocked: threads of a pool block them, and a program inherits what the thread that starts
+/// it has blocked. SIGTERM would never reach it.
+func launch(_ process: Process) throws {
+    var none = sigset_t()
+    var before = sigset_t()
+    sigemptyset(&none)
+    pthread_sigmask(Int32(SIG_SETMASK), &none, &before)
+    defer { pthread_sigmask(Int32(SIG_SETMASK), &before, nil) }
+    try process.run()
+}
+
 /// A program of the system that a test talks to.
 public struct Peer {
     /// Where it is.
@@ -71,7 +82,7 @@ public struct Peer {
         process.standardError = output
         let standardInput = Pipe()
         process.standardInput = standardInput
-        try process.run()
+        try launch(process)
         if let input { try standardInput.fileHandleForWriting.write(contentsOf: input) }
         try standardInput.fileHandleForWriting.close()
         let data = try output.fileHandleForReading.readToEnd() ?? Data()
@@ -80,7 +91,12 @@ public struct Peer {
     }
 
     /// Starts it, to be ended by `RunningPeer.stop()`.
-    public func start(_ arguments: [String], folder: URL, port: Int) throws -> RunningPeer {
+    public func start(
+        _ arguments: [String],
+        folder: URL,
+        address: String = "127.0.0.1",
+        port: Int
+    ) throws -> RunningPeer {
         let process = Process()
         process.executableURL = self.executable
         process.arguments = arguments
@@ -90,9 +106,9 @@ public struct Peer {
         let handle = try FileHandle(forWritingTo: log)
         process.standardOutput = handle
         process.standardError = handle
-        try process.run()
+        try launch(process)
         let deadline = Date(timeIntervalSinceNow: 30)
-        while !RunningPeer.answers(port) {
+        while !RunningPeer.answers(port, at: address) {
             guard process.isRunning, Date() < deadline else {
                 throw PeerFailure(
                     "\(self.executable.lastPathComponent): \((try? String(contentsOf: log, encoding: .utf8)) ?? "")"
@@ -111,13 +127,13 @@ public final class RunningPeer {
     init(process: Process) { self.process = process }
 
     /// Whether something listens on a port.
-    static func answers(_ port: Int) -> Bool {
+    static func answers(_ port: Int, at text: String) -> Bool {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(descriptor) }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = in_port_t(UInt16(port)).bigEndian
-        address.sin_addr.s_addr = in_addr_t(0x7F00_0001).bigEndian
+        address.sin_addr.s_addr = inet_addr(text)
         return withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
@@ -125,13 +141,20 @@ public final class RunningPeer {
         }
     }
 
+    /// Whether it has ended; Foundation learns of that late where the program has left children behind.
+    private var hasEnded: Bool {
+        var information = siginfo_t()
+        let pid = id_t(self.process.processIdentifier)
+        guard waitid(P_PID, pid, &information, WEXITED | WNOHANG | WNOWAIT) == 0 else { return true }
+        return information._sifields._sigchld.si_pid != 0
+    }
+
     /// Ends it.
     public func stop() {
         guard self.process.isRunning else { return }
         self.process.terminate()
-        for _ in 0..<100 where self.process.isRunning { usleep(20_000) }
-        if self.process.isRunning { kill(self.process.processIdentifier, SIGKILL) }
-        self.process.waitUntilExit()
+        for _ in 0..<500 where !self.hasEnded { usleep(10_000) }
+        if !self.hasEnded { kill(self.process.processIdentifier, SIGKILL) }
     }
 
     deinit { self.stop() }

@@ -172,8 +172,8 @@ public enum Hub {
             registry: registry,
             live: live,
             listeners: listeners,
-            throttles: throttles,
             plugins: plugins,
+            throttles: throttles,
             logger: logger,
             derive: derive
         )

@@ -84,6 +84,58 @@ struct OperatorHandler: ControlHandler {
         try await self.queue.delete(self.selection(selector)).count
     }
 
+    func queueSuspend(_ destinations: [String]) async throws -> Int {
+        let destinations = try destinations.map(self.destination)
+        let before = Set(await self.queue.suspendedDestinations)
+        for destination in destinations {
+            await self.queue.suspend(destination)
+            await self.throttles.throttle(for: destination).suspend()
+        }
+        return Set(destinations).subtracting(before).count
+    }
+
+    func queueResume(_ destinations: [String]) async throws -> Int {
+        // One that was suspended can be resumed although the configuration has lost its route.
+        let suspended = await self.queue.suspendedDestinations
+        let destinations = try destinations.map { text in
+            try suspended.first { $0.description == text } ?? self.destination(text)
+        }
+        var count = 0
+        for destination in Set(destinations) {
+            let throttle = await self.throttles.throttle(for: destination)
+            let isPaused = await throttle.snapshot.pausedUntil.map { $0 > self.clock.now } ?? false
+            await throttle.resume()
+            await self.queue.resume(destination)
+            if isPaused || suspended.contains(destination) { count += 1 }
+        }
+        return count
+    }
+
+    /// The destination with a name, as listings show it: `route`, or `route/domain` for routes by MX.
+    private func destination(_ text: String) throws -> Destination {
+        let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+        let route = String(parts[0])
+        guard let way = self.live.current.configuration.routes[route] else {
+            throw ControlFailure(.invalidRequest, "there is no route \"\(route)\"")
+        }
+        guard way == .mx else {
+            guard parts.count == 1 else {
+                throw ControlFailure(.invalidRequest, "the route \"\(route)\" has one destination: \(route)")
+            }
+            return Destination(route: route, domain: "")
+        }
+        let host = parts.count == 2 ? Mailbox("postmaster@\(parts[1])")?.host : nil
+        switch host {
+        case .domain(let domain): return Destination(route: route, domain: domain.canonical)
+        case .literal(let literal): return Destination(route: route, domain: literal.description)
+        case nil:
+            throw ControlFailure(
+                .invalidRequest,
+                "the route \"\(route)\" has a destination for each domain, such as \(route)/example.net"
+            )
+        }
+    }
+
     func reload() async throws -> ReloadReport { try await self.reloader.reload() }
 
     func pluginList() async throws -> [PluginEntry] {

@@ -65,9 +65,7 @@ struct PluginRun: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
         abstract: "Asks or tells a plugin something.",
-        usage: """
-            mailhub plugin run <name> <verb> [<argument> ...] [--option <k=v> ...]
-            """,
+        usage: "mailhub plugin run <name> <verb> [<argument> ...] [--option <key=value>]",
         discussion: """
             What a plugin understands is in its README, and in `mailhub plugin list --json`.
 
@@ -88,7 +86,7 @@ struct PluginRun: AsyncParsableCommand {
     @Argument(help: "What the verb takes.")
     var arguments: [String] = []
 
-    @Option(help: ArgumentHelp("An option of the verb; may be repeated.", valueName: "k=v"))
+    @Option(help: ArgumentHelp("An option of the verb; may be repeated.", valueName: "key=value"))
     var option: [String] = []
 
     @Flag(help: "One line of JSON for each row.")
