@@ -102,7 +102,16 @@ let package = Package(
         tests("MailQueueTests", ["MailQueue", "SMTP", nioCore, nioPosix, logging, grdb]),
         tests("KeyValueStorageTests", ["KeyValueStorage", "MailHubPlugin", "SMTP", "TestSupport", logging]),
         tests("IntegrationTests", ["TestSupport", "MailHubCommand"]),
-        tests("CrashTests", ["TestSupport", "MailHubCommand"]),
+        tests(
+            "CrashTests",
+            ["TestSupport", "MailHubCommand", "CrashProbe", "MailQueue", "SMTP", nioCore, nioPosix, logging]
+        ),
+        .executableTarget(
+            name: "CrashProbe",
+            dependencies: ["MailQueue", "SMTP", nioCore, nioPosix, logging],
+            path: "Tests/CrashProbe",
+            swiftSettings: settings
+        ),
         tests("DNSResolverTests", ["DNSResolver", "MailHubPlugin", "SMTP", "TestSupport", logging]),
         tests(
             "ReceptionTests",

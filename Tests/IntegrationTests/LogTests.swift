@@ -24,8 +24,8 @@ struct LogTests {
             #expect(try hub.isDrained())
             #expect(try scenario.message(for: "bob").text.contains(" id \(id)"))
             for (event, to) in [
-                ("message accepted", ""), ("recipient delivered", "to=bob@example.org"),
-                ("recipient failed", "to=carol@far.example"), ("sender notified", ""),
+                ("message accepted", "from="), ("recipient delivered", "to=bob@example.org"),
+                ("recipient failed", "to=carol@far.example"), ("sender notified", "to="),
             ] {
                 // The log is written behind the hub's back.
                 #expect(

@@ -172,8 +172,8 @@ public enum Hub {
             registry: registry,
             live: live,
             listeners: listeners,
-            plugins: plugins,
             throttles: throttles,
+            plugins: plugins,
             logger: logger,
             derive: derive
         )

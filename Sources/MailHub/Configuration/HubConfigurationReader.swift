@@ -210,6 +210,9 @@ struct HubConfigurationReader {
         limits.messageSize = section.size("messageSize", in: 65536...1 << 40, default: standard.messageSize)
         limits.commandTime = section.positiveDuration("commandTimeout", default: standard.commandTime)
         limits.dataTime = section.positiveDuration("dataTimeout", default: standard.dataTime)
+        limits.messagesPerClient = section.optionalInteger("maximumMessagesPerClient", in: 1...1_000_000_000)
+        limits.recipientsPerClient = section.optionalInteger("maximumRecipientsPerClient", in: 1...1_000_000_000)
+        limits.errorsPerClient = section.optionalInteger("maximumErrorsPerClient", in: 1...1_000_000_000)
         return ListenerSettings(
             name: name,
             address: address,

@@ -20,7 +20,7 @@ struct QueueSuspend: AsyncParsableCommand {
 
     @OptionGroup var connection: ConnectionOptions
 
-    @Argument(help: "Where nothing is to be delivered.")
+    @Argument(help: ArgumentHelp("Where nothing is to be delivered.", valueName: "name"))
     var destination: [String]
 
     func run() async throws {
@@ -51,7 +51,7 @@ struct QueueResume: AsyncParsableCommand {
 
     @OptionGroup var connection: ConnectionOptions
 
-    @Argument(help: "Where deliveries may go on.")
+    @Argument(help: ArgumentHelp("Where deliveries may go on.", valueName: "name"))
     var destination: [String]
 
     func run() async throws {

@@ -141,6 +141,14 @@ enum PosixFile {
         }
     }
 
+    /// Gives a lock back and closes its file.
+    ///
+    /// Closing alone would leave the lock with a program that is just being started: until it runs, it has our descriptors.
+    static func unlock(_ descriptor: Int32) {
+        flock(descriptor, LOCK_UN)
+        self.close(descriptor)
+    }
+
     private static func checked<Result: FixedWidthInteger>(
         _ call: @autoclosure () -> String,
         _ body: () -> Result

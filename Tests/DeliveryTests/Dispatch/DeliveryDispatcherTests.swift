@@ -147,7 +147,7 @@ struct DeliveryDispatcherTests {
         arguments: [(421, false), (550, true), (450, true)]
     )
     func repliesAndPauses(code: Int, goesOn: Bool) async throws {
-        try await self.run { harness in
+        try await self.run(limits: ThrottleLimits(concurrency: 1)) { harness in
             let reply = Reply(try #require(ReplyCode(code)), nil, "No")
             harness.transport.state.withLock { state in
                 state.replies = [reply]

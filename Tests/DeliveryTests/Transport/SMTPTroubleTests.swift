@@ -25,11 +25,14 @@ struct SMTPTroubleTests {
     }
 
     /// A transport session's recipients, or the failure to open one.
-    private func outcome(_ server: ScriptedServer, _ job: DeliveryJob) async throws -> (reports: [String], opened: Bool)
-    {
+    private func outcome(
+        _ server: ScriptedServer,
+        _ job: DeliveryJob,
+        silentAt step: String = ""
+    ) async throws -> (reports: [String], opened: Bool) {
         let session: any TransportSession
         do {
-            let transport = server.transport(timeouts: .short)
+            let transport = server.transport(timeouts: .short(at: step))
             session = try await transport.open(.store, on: MultiThreadedEventLoopGroup.singleton.any())
         } catch {
             #expect(error.isDestinationTrouble)
@@ -51,7 +54,11 @@ struct SMTPTroubleTests {
         for features in [[], ["PIPELINING"]] {
             let script = Script(features, [step: trouble.answer, "RCPT TO:<a": "550 5.1.1 No"])
             try await ScriptedServer.run(script) { server in
-                let (reports, opened) = try await self.outcome(server, try job(to: "a@b.example", "b@b.example"))
+                let (reports, opened) = try await self.outcome(
+                    server,
+                    try job(to: "a@b.example", "b@b.example"),
+                    silentAt: trouble == .silent ? step : ""
+                )
                 let isEarly = step == "CONNECT" || step == "EHLO"
                 #expect(opened == !isEarly)
                 guard opened else {
@@ -112,7 +119,7 @@ struct SMTPTroubleTests {
     @Test("Nothing is said before the greeting (S5321-4.3.1-02)")
     func waitsForGreeting() async throws {
         try await ScriptedServer.run(Script([], ["CONNECT": .silence])) { server in
-            _ = try await self.outcome(server, try job(to: "r@b.example"))
+            _ = try await self.outcome(server, try job(to: "r@b.example"), silentAt: "CONNECT")
             #expect(server.heard.lines == ["CONNECT"])
         }
     }
