@@ -103,7 +103,10 @@ let package = Package(
         tests("DNSResolverTests", ["DNSResolver", "MailHubPlugin", "SMTP", "TestSupport", logging]),
         tests(
             "ReceptionTests",
-            ["Reception", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioEmbedded, logging]
+            [
+                "Reception", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "TestSupport", nioCore, nioPosix,
+                nioEmbedded, logging,
+            ]
         ),
         tests(
             "DeliveryTests",

@@ -46,15 +46,37 @@ final class SessionClient: Sendable {
         var rates = ClientRates()
         var client = IPAddress.ipv4(0xC000_0207)
         var logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+        /// Serves example.org and example.com, without plugins.
+        static func standard(_ intake: any MessageIntake, plugins: [ConfiguredPlugin] = []) throws -> Server {
+            guard let host = Domain("hub.example.org"), let first = Domain("example.org"),
+                let second = Domain("example.com"), let postmaster = Mailbox("postmaster@example.org")
+            else { throw Silence(received: "") }
+            return Server(
+                settings: ReceptionSettings(
+                    host: host,
+                    servedDomains: [first, second],
+                    relayNetworks: [],
+                    postmaster: postmaster,
+                    hooks: HookChains(plugins)
+                ),
+                intake: intake
+            )
+        }
     }
 
     /// Connects a client and begins the session.
     ///
     /// - Parameter loop: the event loop; several clients may share one, and with it the time.
-    static func connect(to server: Server, on loop: NIOAsyncTestingEventLoop = .init()) async throws -> SessionClient {
+    static func connect(
+        to server: Server,
+        on loop: NIOAsyncTestingEventLoop = .init(),
+        prepare: (NIOAsyncTestingChannel) async throws -> Void = { _ in }
+    ) async throws -> SessionClient {
         let channel = NIOAsyncTestingChannel(loop: loop)
         try await channel.connect(to: SocketAddress(ipAddress: server.client.description, port: 40_000)).get()
         channel.localAddress = try SocketAddress(ipAddress: "192.0.2.25", port: 25)
+        try await prepare(channel)
         let client = SessionClient(server, channel)
         let session = client.session
         let finish = client.isFinished
