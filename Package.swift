@@ -113,7 +113,7 @@ let package = Package(
             ["Delivery", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]
         ),
         tests("AdministrationTests", ["Administration", "SMTP", nioCore, nioPosix, logging]),
-        tests("MailHubTests", ["MailHub", "MailHubPlugin", "SMTP", logging]),
+        tests("MailHubTests", ["MailHub", "MailHubPlugin", "Reception", "SMTP", logging]),
         tests("MailHubCommandTests", ["MailHubCommand", "Administration", "SMTP", argumentParser]),
         tests("ArchitectureTests", []),
     ] + plugin("StaticRecipients") + plugin("SizeLimits")
