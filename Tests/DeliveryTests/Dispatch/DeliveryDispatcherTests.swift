@@ -179,7 +179,9 @@ struct DeliveryDispatcherTests {
         }
     }
 
-    @Test("A permanent failure of the destination fails what waits there (S5321-5.1-05)")
+    @Test(
+        "A permanent failure of the destination fails what waits there, and nothing later (S5321-5.1-05, S5321-4.5.4.1-07)"
+    )
     func permanent() async throws {
         try await self.run { harness in
             let failure = TransportFailure(
