@@ -130,7 +130,7 @@ struct QueueFilesTests {
             try hub.start()
             try scenario.send(to: "bob@far.example", subject: "before")
             let filler = try disk.fill()
-            let client = try scenario.client()
+            var client = try scenario.client()
             // Small ones stay in the database, large ones are files.
             for size in [2_000, 300_000] {
                 let content = "Subject: full\r\n\r\n" + String(repeating: "0123456789\r\n", count: size / 12)
@@ -140,6 +140,12 @@ struct QueueFilesTests {
             // The session is good for more, the hub for commands, and what was accepted is there.
             _ = try client.expect("250", "NOOP")
             #expect(try hub.queue().count == 1)
+            // A restart works without room, too.
+            client.close()
+            #expect(hub.stop() == 0)
+            try hub.start()
+            #expect(try hub.queue().count == 1)
+            client = try scenario.client()
             try FileManager.default.removeItem(at: filler)
             for size in [2_000, 300_000] {
                 let content = "Subject: room\r\n\r\n" + String(repeating: "0123456789\r\n", count: size / 12)
