@@ -33,10 +33,11 @@ struct ImportTests {
         Sources/Reception: SMTP InternetMessage MailHubPlugin MailQueue NIOCore NIOPosix Logging Synchronization
         Sources/Delivery: SMTP InternetMessage MailHubPlugin MailQueue NIOCore NIOPosix Logging Glibc Synchronization
         Sources/Administration: SMTP NIOCore NIOPosix NIOFoundationCompat Logging Glibc Foundation Synchronization
-        Sources/MailHubCommand: MailHub MailHubPlugin SMTP Administration StaticRecipients SizeLimits ArgumentParser \
-        Logging Foundation Glibc
+        Sources/MailHubCommand: MailHub MailHubPlugin SMTP Administration StaticRecipients SizeLimits Greylisting \
+        ArgumentParser Logging Foundation Glibc
         Plugins/StaticRecipients/Sources: MailHubPlugin FoundationEssentials
         Plugins/SizeLimits/Sources: MailHubPlugin
+        Plugins/Greylisting/Sources: MailHubPlugin FoundationEssentials Synchronization
         """.split { $0 == "\n" }.map { AllowedImports(row: $0) }
 
     @Test(arguments: Self.table)
