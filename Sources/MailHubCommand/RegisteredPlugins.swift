@@ -1,7 +1,10 @@
 import Greylisting
 import MailHubPlugin
+import RateLimits
 import SizeLimits
 import StaticRecipients
 
 /// The plugins of this executable: what `"plugin"` in config.json may name.
-let registeredPlugins: [any HubPlugin.Type] = [StaticRecipients.self, SizeLimits.self, Greylisting.self]
+let registeredPlugins: [any HubPlugin.Type] = [
+    StaticRecipients.self, SizeLimits.self, Greylisting.self, RateLimits.self,
+]

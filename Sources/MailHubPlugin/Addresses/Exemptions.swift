@@ -19,12 +19,15 @@ public struct Exemptions: Sendable {
 
     /// Reads `"networks"`, `"listeners"`, `"relayClients"`, `"authenticated"`, `"senderDomains"` and `"recipients"`.
     ///
-    /// - Parameter section: `nil`: only relay clients and authenticated sessions are spared.
-    public init(reading section: ConfigurationSection?) {
+    /// - Parameters:
+    ///   - section: `nil`: only relay clients and authenticated sessions are spared.
+    ///   - sparesTrusted: `false` for a policy that has its own idea of relay clients and authenticated sessions: their keys
+    ///     are not read, and they are not spared.
+    public init(reading section: ConfigurationSection?, sparesTrusted: Bool = true) {
         self.networks = section?.networks("networks") ?? []
         self.listeners = Set(section?.strings("listeners") ?? [])
-        self.relayClients = section?.boolean("relayClients", default: true) ?? true
-        self.authenticated = section?.boolean("authenticated", default: true) ?? true
+        self.relayClients = sparesTrusted && section?.boolean("relayClients", default: true) ?? true
+        self.authenticated = sparesTrusted && section?.boolean("authenticated", default: true) ?? true
         let domains = section?.values("senderDomains", expected: "a domain name") { Domain($0) }
         self.senderDomains = Set(domains ?? [])
         self.recipients = []
