@@ -1,3 +1,4 @@
+import DNSBlocklists
 import Greylisting
 import MailHubPlugin
 import RateLimits
@@ -6,5 +7,5 @@ import StaticRecipients
 
 /// The plugins of this executable: what `"plugin"` in config.json may name.
 let registeredPlugins: [any HubPlugin.Type] = [
-    StaticRecipients.self, SizeLimits.self, Greylisting.self, RateLimits.self,
+    StaticRecipients.self, SizeLimits.self, Greylisting.self, RateLimits.self, DNSBlocklists.self,
 ]

@@ -21,6 +21,7 @@ public final class ScriptedResolver: NameResolver {
         var addresses: [String: Lookup<[IPAddress]>] = [:]
         var texts: [String: Lookup<[String]>] = [:]
         var asked: [String] = []
+        var hanging: Set<String> = []
     }
     private let state = Mutex(State())
 
@@ -35,6 +36,9 @@ public final class ScriptedResolver: NameResolver {
         self.state.withLock { $0.addresses[host] = addresses }
     }
 
+    /// Never answers for a host until the question is cancelled.
+    public func hang(on host: String) { self.state.withLock { _ = $0.hanging.insert(host) } }
+
     /// Writes down the texts of a name.
     public func set(_ texts: Lookup<[String]>, forTextsOf name: String) {
         self.state.withLock { $0.texts[name] = texts }
@@ -43,12 +47,14 @@ public final class ScriptedResolver: NameResolver {
     /// Nothing.
     public func mailExchangers(of domain: String) async -> Lookup<[MailExchanger]> { .notFound }
 
-    /// What was written down.
+    /// What was written down for the host, or else for `*`.
     public func addresses(of host: String) async -> Lookup<[IPAddress]> {
-        self.state.withLock { state in
+        let (answer, hangs) = self.state.withLock { state in
             state.asked.append(host)
-            return state.addresses[host] ?? .notFound
+            return (state.addresses[host] ?? state.addresses["*"] ?? .notFound, state.hanging.contains(host))
         }
+        if hangs { try? await Task.sleep(for: .seconds(60)) }
+        return answer
     }
 
     /// What was written down.

@@ -23,7 +23,12 @@ public struct Exemptions: Sendable {
     ///   - section: `nil`: only relay clients and authenticated sessions are spared.
     ///   - sparesTrusted: `false` for a policy that has its own idea of relay clients and authenticated sessions: their keys
     ///     are not read, and they are not spared.
-    public init(reading section: ConfigurationSection?, sparesTrusted: Bool = true) {
+    ///   - defaultRecipients: those that are spared where the section does not say `"recipients"`.
+    public init(
+        reading section: ConfigurationSection?,
+        sparesTrusted: Bool = true,
+        defaultRecipients: [String] = []
+    ) {
         self.networks = section?.networks("networks") ?? []
         self.listeners = Set(section?.strings("listeners") ?? [])
         self.relayClients = sparesTrusted && section?.boolean("relayClients", default: true) ?? true
@@ -33,7 +38,8 @@ public struct Exemptions: Sendable {
         self.recipients = []
         self.localParts = []
         let form = "\(AddressPattern.form), or a local part such as \"postmaster\" for all domains"
-        for entry in section?.values("recipients", expected: form, RecipientEntry.init) ?? [] {
+        let recipients = section?.values("recipients", expected: form, RecipientEntry.init)
+        for entry in recipients ?? defaultRecipients.compactMap({ RecipientEntry($0) }) {
             switch entry {
             case .everywhere(let localPart): self.localParts.insert(localPart)
             case .pattern(.mailbox(let mailbox)): self.recipients.insert(.mailbox(mailbox.caseFolded))
