@@ -1,3 +1,4 @@
+import Aliases
 import DNSBlocklists
 import Greylisting
 import MailHubPlugin
@@ -7,5 +8,5 @@ import StaticRecipients
 
 /// The plugins of this executable: what `"plugin"` in config.json may name.
 let registeredPlugins: [any HubPlugin.Type] = [
-    StaticRecipients.self, SizeLimits.self, Greylisting.self, RateLimits.self, DNSBlocklists.self,
+    StaticRecipients.self, SizeLimits.self, Greylisting.self, RateLimits.self, DNSBlocklists.self, Aliases.self,
 ]

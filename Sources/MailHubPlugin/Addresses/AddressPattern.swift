@@ -18,10 +18,24 @@ public enum AddressPattern: Hashable, Sendable {
         }
     }
 
+    /// Parses where mail goes: any address, literals in brackets included, or `@domain` where that is allowed.
+    init?(_ text: some StringProtocol, allowingDomain: Bool) {
+        if allowingDomain, let pattern = AddressPattern(text) {
+            self = pattern
+        } else if let mailbox = Mailbox(text) {
+            self = .mailbox(mailbox)
+        } else {
+            return nil
+        }
+    }
+
     /// What an entry must look like, for configuration problems.
     public static let form = "an address such as \"ann@example.org\" or \"@example.org\""
 
-    /// The domain that the entry belongs to; `nil` for an address literal, which cannot be parsed as an entry.
+    /// The mailbox; `nil` for a domain.
+    public var mailbox: Mailbox? { if case .mailbox(let mailbox) = self { mailbox } else { nil } }
+
+    /// The domain that the entry belongs to; `nil` for an address literal, which only a target can be.
     public var domain: Domain? {
         switch self {
         case .mailbox(let mailbox): mailbox.domain
