@@ -30,7 +30,9 @@ func module(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 }
 
 /// The plugins: a folder in Plugins/ each.
-let plugins = ["StaticRecipients", "SizeLimits", "Greylisting", "RateLimits", "DNSBlocklists", "Aliases"]
+let plugins = [
+    "StaticRecipients", "SizeLimits", "Greylisting", "RateLimits", "DNSBlocklists", "Aliases", "HeaderRewrite",
+]
 
 /// A plugin sees the plugin API and nothing else of the hub; the compiler sees to it through `packageAccess: false`.
 func plugin(_ name: String) -> [Target] {

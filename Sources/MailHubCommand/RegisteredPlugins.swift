@@ -1,6 +1,7 @@
 import Aliases
 import DNSBlocklists
 import Greylisting
+import HeaderRewrite
 import MailHubPlugin
 import RateLimits
 import SizeLimits
@@ -9,4 +10,5 @@ import StaticRecipients
 /// The plugins of this executable: what `"plugin"` in config.json may name.
 let registeredPlugins: [any HubPlugin.Type] = [
     StaticRecipients.self, SizeLimits.self, Greylisting.self, RateLimits.self, DNSBlocklists.self, Aliases.self,
+    HeaderRewrite.self,
 ]

@@ -34,13 +34,14 @@ struct ImportTests {
         Sources/Delivery: SMTP InternetMessage MailHubPlugin MailQueue NIOCore NIOPosix Logging Glibc Synchronization
         Sources/Administration: SMTP NIOCore NIOPosix NIOFoundationCompat Logging Glibc Foundation Synchronization
         Sources/MailHubCommand: MailHub MailHubPlugin SMTP Administration StaticRecipients SizeLimits Greylisting \
-        RateLimits DNSBlocklists Aliases ArgumentParser Logging Foundation Glibc
+        RateLimits DNSBlocklists Aliases HeaderRewrite ArgumentParser Logging Foundation Glibc
         Plugins/StaticRecipients/Sources: MailHubPlugin FoundationEssentials
         Plugins/SizeLimits/Sources: MailHubPlugin
         Plugins/Greylisting/Sources: MailHubPlugin FoundationEssentials Synchronization
         Plugins/RateLimits/Sources: MailHubPlugin Synchronization
         Plugins/DNSBlocklists/Sources: MailHubPlugin Synchronization
         Plugins/Aliases/Sources: MailHubPlugin
+        Plugins/HeaderRewrite/Sources: MailHubPlugin
         """.split { $0 == "\n" }.map { AllowedImports(row: $0) }
 
     @Test(arguments: Self.table)
