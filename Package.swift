@@ -32,6 +32,7 @@ func module(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 /// The plugins: a folder in Plugins/ each.
 let plugins = [
     "StaticRecipients", "SizeLimits", "Greylisting", "RateLimits", "DNSBlocklists", "Aliases", "HeaderRewrite",
+    "CallAhead",
 ]
 
 /// A plugin sees the plugin API and nothing else of the hub; the compiler sees to it through `packageAccess: false`.

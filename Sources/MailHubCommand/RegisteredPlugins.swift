@@ -1,4 +1,5 @@
 import Aliases
+import CallAhead
 import DNSBlocklists
 import Greylisting
 import HeaderRewrite
@@ -10,5 +11,5 @@ import StaticRecipients
 /// The plugins of this executable: what `"plugin"` in config.json may name.
 let registeredPlugins: [any HubPlugin.Type] = [
     StaticRecipients.self, SizeLimits.self, Greylisting.self, RateLimits.self, DNSBlocklists.self, Aliases.self,
-    HeaderRewrite.self,
+    HeaderRewrite.self, CallAhead.self,
 ]

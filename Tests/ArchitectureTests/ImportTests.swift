@@ -34,7 +34,7 @@ struct ImportTests {
         Sources/Delivery: SMTP InternetMessage MailHubPlugin MailQueue NIOCore NIOPosix Logging Glibc Synchronization
         Sources/Administration: SMTP NIOCore NIOPosix NIOFoundationCompat Logging Glibc Foundation Synchronization
         Sources/MailHubCommand: MailHub MailHubPlugin SMTP Administration StaticRecipients SizeLimits Greylisting \
-        RateLimits DNSBlocklists Aliases HeaderRewrite ArgumentParser Logging Foundation Glibc
+        RateLimits DNSBlocklists Aliases HeaderRewrite CallAhead ArgumentParser Logging Foundation Glibc
         Plugins/StaticRecipients/Sources: MailHubPlugin FoundationEssentials
         Plugins/SizeLimits/Sources: MailHubPlugin
         Plugins/Greylisting/Sources: MailHubPlugin FoundationEssentials Synchronization
@@ -42,6 +42,7 @@ struct ImportTests {
         Plugins/DNSBlocklists/Sources: MailHubPlugin Synchronization
         Plugins/Aliases/Sources: MailHubPlugin
         Plugins/HeaderRewrite/Sources: MailHubPlugin
+        Plugins/CallAhead/Sources: MailHubPlugin Synchronization FoundationEssentials
         """.split { $0 == "\n" }.map { AllowedImports(row: $0) }
 
     @Test(arguments: Self.table)

@@ -76,6 +76,8 @@ public struct TestServices: Sendable {
     public let store: MemoryKeyValueStore
     /// The counters.
     public let counters = Counters()
+    /// What next hops say; set it before a plugin is made.
+    public var recipientProbe: any RecipientProbe = NoRecipientProbe()
 
     /// Makes fresh ones.
     public init() { self.store = MemoryKeyValueStore(clock: self.clock) }
@@ -106,6 +108,7 @@ public struct TestServices: Sendable {
             resolver: self.resolver,
             store: self.store,
             counters: self.counters,
+            recipientProbe: self.recipientProbe,
             servedDomains: Set(servedDomains.compactMap { Domain($0) })
         )
         let plugin = try Plugin(configuration: section, services: services)
