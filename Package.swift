@@ -29,6 +29,12 @@ func module(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: settings)
 }
 
+/// The plugins: a folder in Plugins/ each.
+let plugins = [
+    "StaticRecipients", "SizeLimits", "Greylisting", "RateLimits", "DNSBlocklists", "Aliases", "HeaderRewrite",
+    "CallAhead",
+]
+
 /// A plugin sees the plugin API and nothing else of the hub; the compiler sees to it through `packageAccess: false`.
 func plugin(_ name: String) -> [Target] {
     [
@@ -41,7 +47,7 @@ func plugin(_ name: String) -> [Target] {
         ),
         .testTarget(
             name: "\(name)Tests",
-            dependencies: [.init(stringLiteral: name), "MailHubPlugin"],
+            dependencies: [.init(stringLiteral: name), "MailHubPlugin", "PluginTestSupport"],
             path: "Plugins/\(name)/Tests",
             packageAccess: false,
             swiftSettings: settings
@@ -99,12 +105,18 @@ let package = Package(
         .executableTarget(
             name: "MailHubCommand",
             dependencies: [
-                "MailHub", "MailHubPlugin", "Administration", "SMTP", "StaticRecipients", "SizeLimits", argumentParser,
-                logging,
-            ],
+                "MailHub", "MailHubPlugin", "Administration", "SMTP", argumentParser, logging,
+            ] + plugins.map { .init(stringLiteral: $0) },
             swiftSettings: settings
         ),
         .target(name: "TestSupport", path: "Tests/TestSupport"),
+        .target(
+            name: "PluginTestSupport",
+            dependencies: ["MailHubPlugin"],
+            path: "Tests/PluginTestSupport",
+            packageAccess: false,
+            swiftSettings: settings
+        ),
         tests("SMTPTests", ["SMTP", nioCore]),
         tests("InternetMessageTests", ["InternetMessage", "SMTP", nioCore]),
         tests("MailQueueTests", ["MailQueue", "SMTP", nioCore, nioPosix, logging, grdb]),
@@ -144,5 +156,5 @@ let package = Package(
         ),
         tests("MailHubCommandTests", ["MailHubCommand", "Administration", "SMTP", "TestSupport", argumentParser]),
         tests("ArchitectureTests", []),
-    ] + plugin("StaticRecipients") + plugin("SizeLimits")
+    ] + plugins.flatMap(plugin)
 )

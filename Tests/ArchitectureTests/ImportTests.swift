@@ -36,10 +36,16 @@ struct ImportTests {
         Logging Foundation Synchronization
         Sources/Delivery: SMTP InternetMessage MailHubPlugin MailQueue NIOCore NIOPosix Logging Glibc Synchronization
         Sources/Administration: SMTP NIOCore NIOPosix NIOFoundationCompat Logging Glibc Foundation Synchronization
-        Sources/MailHubCommand: MailHub MailHubPlugin SMTP Administration StaticRecipients SizeLimits ArgumentParser \
-        Logging Foundation Glibc
+        Sources/MailHubCommand: MailHub MailHubPlugin SMTP Administration StaticRecipients SizeLimits Greylisting \
+        RateLimits DNSBlocklists Aliases HeaderRewrite CallAhead ArgumentParser Logging Foundation Glibc
         Plugins/StaticRecipients/Sources: MailHubPlugin FoundationEssentials
         Plugins/SizeLimits/Sources: MailHubPlugin
+        Plugins/Greylisting/Sources: MailHubPlugin FoundationEssentials Synchronization
+        Plugins/RateLimits/Sources: MailHubPlugin Synchronization
+        Plugins/DNSBlocklists/Sources: MailHubPlugin Synchronization
+        Plugins/Aliases/Sources: MailHubPlugin
+        Plugins/HeaderRewrite/Sources: MailHubPlugin
+        Plugins/CallAhead/Sources: MailHubPlugin Synchronization FoundationEssentials
         """.split { $0 == "\n" }.map { AllowedImports(row: $0) }
 
     @Test(arguments: Self.table)
