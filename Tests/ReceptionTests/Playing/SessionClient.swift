@@ -164,6 +164,20 @@ final class SessionClient: Sendable {
         return self.output.withLock { String(buffer: $0.pending) }
     }
 
+    /// Waits until the session has nothing under way: it asks for input, or has ended.
+    func quiet() async throws {
+        for _ in 0..<10_000 {
+            await self.settle()
+            let isIdle = await self.session.isIdle
+            if isIdle || self.isFinished.value {
+                try await self.collect()
+                return
+            }
+            try await Task.sleep(for: .milliseconds(1))
+        }
+        throw Silence(received: self.transcript)
+    }
+
     /// Everything that the server has said.
     var transcript: String { self.output.withLock { $0.all } }
 
