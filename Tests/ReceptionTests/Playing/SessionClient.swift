@@ -82,7 +82,7 @@ final class SessionClient: Sendable {
         let finish = client.isFinished
         _ = await session.attach()
         // Ends when the channel is closed; `disconnected(within:)` waits for it.
-        Task(executorPreference: EventLoopTaskExecutor(loop)) {
+        Task {
             await session.run()
             try? await channel.close()
             finish.set()
