@@ -130,7 +130,11 @@ actor SMTPClientConnection {
         if let failure = self.failure { throw failure }
         self.timer = self.eventLoop.scheduleTask(in: TimeAmount(limit)) { self.assumeIsolated { $0.giveUp() } }
         return try await withTaskCancellationHandler {
-            await withCheckedContinuation { self.waiter = $0 }
+            await withCheckedContinuation { continuation in
+                self.waiter = continuation
+                // The way here may have given up the event loop: a reply that has come meanwhile found nobody to wake.
+                self.serve()
+            }
         } onCancel: {
             self.channel.close(promise: nil)  // ends the wait
         }.get()

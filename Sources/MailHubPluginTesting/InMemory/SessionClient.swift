@@ -118,7 +118,7 @@ package final class SessionClient: Sendable {
         let finish = client.isFinished
         _ = await session.attach()
         // Ends when the channel is closed; `disconnected(within:)` waits for it.
-        Task(executorPreference: EventLoopTaskExecutor(loop)) {
+        Task {
             await session.run()
             try? await channel.close()
             finish.set()
@@ -198,6 +198,20 @@ package final class SessionClient: Sendable {
         await self.settle()
         try await self.collect()
         return self.output.withLock { String(buffer: $0.pending) }
+    }
+
+    /// Waits until the session has nothing under way: it asks for input, or has ended.
+    func quiet() async throws {
+        for _ in 0..<10_000 {
+            await self.settle()
+            let isIdle = await self.session.isIdle
+            if isIdle || self.isFinished.value {
+                try await self.collect()
+                return
+            }
+            try await Task.sleep(for: .milliseconds(1))
+        }
+        throw Silence(received: self.transcript)
     }
 
     /// Everything that the server has said.
