@@ -116,6 +116,32 @@ struct SMTPTroubleTests {
         }
     }
 
+    @Test("A server that never stops talking is left, and takes no memory")
+    func flood() async throws {
+        let line = "250-" + String(repeating: "x", count: 4000) + "\r\n"
+        let reply = String(repeating: line, count: 500) + "250 x\r\n"
+        // Behind the reply that is due come 6 MB that nobody has asked for.
+        let script = Script([], [".": .raw("250 2.0.0 Taken\r\n" + String(repeating: reply, count: 3))])
+        try await ScriptedServer.run(script) { server in
+            let session = try await server.transport().open(.store, on: MultiThreadedEventLoopGroup.singleton.any())
+            #expect(await session.deliver(try job(to: "r@b.example")).summaries == ["0 relayed 250 2.0.0"])
+            var isReusable = true
+            for _ in 0..<1000 {
+                isReusable = await session.isReusable
+                guard isReusable else { break }
+                try await Task.sleep(for: .milliseconds(10))
+            }
+            #expect(!isReusable)
+            await session.close()
+        }
+        // An answer of that size is none.
+        let long = String(repeating: line, count: 600) + "250 x\r\n"
+        try await ScriptedServer.run(Script([], ["MAIL": .raw(long)])) { server in
+            let reports = try await server.deliver(try job(to: "r@b.example"), over: server.transport())
+            #expect(reports.summaries == ["0 deferred 451 4.4.2"])
+        }
+    }
+
     @Test("Nothing is said before the greeting (S5321-4.3.1-02)")
     func waitsForGreeting() async throws {
         try await ScriptedServer.run(Script([], ["CONNECT": .silence])) { server in
