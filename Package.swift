@@ -59,6 +59,7 @@ let package = Package(
         .executable(name: "mailhub", targets: ["MailHubCommand"]),
         .library(name: "MailHub", targets: ["MailHub"]),
         .library(name: "MailHubPlugin", targets: ["MailHubPlugin"]),
+        .library(name: "MailHubPluginTesting", targets: ["MailHubPluginTesting"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
@@ -72,12 +73,19 @@ let package = Package(
     targets: [
         module("SMTP", [nioCore]),
         module("InternetMessage", ["SMTP", nioCore]),
-        module("MailHubPlugin", ["SMTP", "InternetMessage", nioCore, logging]),
+        module("MailHubPlugin", ["SMTP", "InternetMessage", nioCore, logging, metrics]),
         module("MailQueue", ["SMTP", nioCore, nioPosix, logging, grdb, sqlite, collections]),
         module("KeyValueStorage", ["MailHubPlugin", "SMTP", logging, grdb]),
         .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
         module("DNSResolver", ["CUnbound", "MailHubPlugin", "SMTP", logging]),
         module("Reception", ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]),
+        module(
+            "MailHubPluginTesting",
+            [
+                "Reception", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, nioEmbedded,
+                logging,
+            ]
+        ),
         module("Delivery", ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]),
         module("Administration", ["SMTP", "MailQueue", nioCore, nioPosix, logging]),
         module(
@@ -101,6 +109,7 @@ let package = Package(
         tests("InternetMessageTests", ["InternetMessage", "SMTP", nioCore]),
         tests("MailQueueTests", ["MailQueue", "SMTP", nioCore, nioPosix, logging, grdb]),
         tests("KeyValueStorageTests", ["KeyValueStorage", "MailHubPlugin", "SMTP", "TestSupport", logging]),
+        tests("MailHubPluginTestingTests", ["MailHubPluginTesting", "MailHubPlugin", "SMTP", logging]),
         tests("IntegrationTests", ["TestSupport", "MailHubCommand"]),
         tests(
             "CrashTests",
@@ -115,7 +124,11 @@ let package = Package(
         tests("DNSResolverTests", ["DNSResolver", "MailHubPlugin", "SMTP", "TestSupport", logging]),
         tests(
             "ReceptionTests",
-            ["Reception", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioEmbedded, logging]
+            [
+                "Reception", "MailHubPluginTesting", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue",
+                "TestSupport", nioCore, nioPosix,
+                nioEmbedded, logging,
+            ]
         ),
         tests(
             "DeliveryTests",

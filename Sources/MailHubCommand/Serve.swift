@@ -28,7 +28,7 @@ struct Serve: AsyncParsableCommand {
             )
             throw ExitCode.failure
         } catch let error as HubFailure {
-            Output.complain("the hub does not start: \(error.description)")
+            Output.complain(error.description)
             throw ExitCode.failure
         }
     }

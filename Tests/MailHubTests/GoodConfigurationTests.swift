@@ -52,6 +52,7 @@ struct GoodConfigurationTests {
         #expect(read.listeners.map(\.role) == [.mx, .lmtp])
         #expect(read.listeners.map(\.port) == [2525, 2424])
         #expect(read.listeners.map(\.answersVerify) == [true, false])
+        #expect(read.listeners.map(\.differingVerdicts) == [.hold, .refuse])
         let limits = try #require(read.listeners.first).limits
         #expect(self.counts(limits) == [10, 5, 7, 200, 3])
         #expect(limits.messageSize == 10 << 20)
@@ -83,6 +84,9 @@ struct GoodConfigurationTests {
             read.dns == DNSConfiguration(servers: ["127.0.0.1@5353", "::1"], usesIPv6: false, timeLimit: .seconds(3))
         )
         #expect(read.plugins.map(\.name) == ["known", "SizeLimits"])
+        let known = try #require(read.plugins.first)
+        #expect(known.timeLimit == .seconds(1) && known.timeLimits == [.recipient: .seconds(2)])
+        #expect(known.onFailure == .ignore)
         #expect(read.logging == LoggingConfiguration(format: .json, level: .debug))
         #expect(read.controlSocket == "/run/mailhub/control.sock")
         #expect(self.counts(read.delivery) == [9, 8, 2600])
@@ -163,7 +167,7 @@ let everythingSet = """
           "name": "mx", "address": "127.0.0.1", "port": 2525, "role": "mx",
           "maximumConnections": 10, "maximumConnectionsPerClient": 5, "maximumMessagesPerConnection": 7,
           "maximumRecipients": 200, "maximumErrors": 3, "messageSize": "10MiB",
-          "commandTimeout": "1m", "dataTimeout": "1m30s", "verify": true
+          "commandTimeout": "1m", "dataTimeout": "1m30s", "verify": true, "differingVerdicts": "hold"
         },
         { "name": "inside", "address": "::1", "port": 2424, "role": "lmtp" }
       ],
@@ -199,6 +203,7 @@ let everythingSet = """
       "plugins": [
         {
           "plugin": "StaticRecipients", "name": "known", "timeout": "1s", "onFailure": "ignore",
+          "timeouts": { "recipient": "2s" }, "breaker": { "failures": 2, "pause": "1m" },
           "configuration": { "recipients": ["ann@example.org"] }
         },
         { "plugin": "SizeLimits" }

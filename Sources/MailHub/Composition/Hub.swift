@@ -65,6 +65,7 @@ public enum Hub {
                 clock: SystemClock(),
                 resolver: resolver,
                 store: storage.store(of: name),
+                counters: Counters(plugin: name),
                 servedDomains: surroundings.servedDomains
             )
         }
@@ -172,8 +173,8 @@ public enum Hub {
             registry: registry,
             live: live,
             listeners: listeners,
-            plugins: plugins,
             throttles: throttles,
+            plugins: plugins,
             logger: logger,
             derive: derive
         )

@@ -13,8 +13,8 @@ actor Reloader {
     private let atStart: HubConfiguration
     private let live: LiveConfiguration
     private let listeners: ListenerGroup
-    private let plugins: PluginsService
     private let throttles: ThrottleTable
+    private let plugins: PluginsService
     private let derive: @Sendable (HubConfiguration) -> LiveConfiguration.Snapshot
     private let logger: Logger
 
@@ -23,8 +23,8 @@ actor Reloader {
         registry: PluginRegistry,
         live: LiveConfiguration,
         listeners: ListenerGroup,
-        plugins: PluginsService,
         throttles: ThrottleTable,
+        plugins: PluginsService,
         logger: Logger,
         derive: @escaping @Sendable (HubConfiguration) -> LiveConfiguration.Snapshot
     ) {
@@ -33,8 +33,8 @@ actor Reloader {
         self.atStart = live.current.configuration
         self.live = live
         self.listeners = listeners
-        self.plugins = plugins
         self.throttles = throttles
+        self.plugins = plugins
         self.logger = logger
         self.derive = derive
     }

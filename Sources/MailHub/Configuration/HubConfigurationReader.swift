@@ -126,7 +126,7 @@ struct HubConfigurationReader {
     private func listeners() -> [ListenerSettings] {
         var result: [ListenerSettings] = []
         var names: Set<String> = []
-        var places: Set<String> = []
+        var places: [(address: IPAddress, port: Int)] = []
         let sections = self.root.sections("listeners")
         // Entries of a wrong type are told already.
         if !self.root.has("listeners") || self.root.isEmptyArray("listeners") {
@@ -145,13 +145,19 @@ struct HubConfigurationReader {
                     fix: "choose another name"
                 )
             }
-            let place = "\(IPAddress(listener.address)?.description ?? listener.address) \(listener.port)"
-            if !listener.address.isEmpty, !places.insert(place).inserted {
-                section.report(
-                    "another listener has this address and port",
-                    at: section.has("port") ? "port" : "address",
-                    fix: "choose another port or address"
-                )
+            if let address = IPAddress(listener.address) {
+                if let other = places.first(where: {
+                    $0.port == listener.port && (listener.port == 0 ? address == $0.address : address.meets($0.address))
+                }) {
+                    section.report(
+                        other.address == address
+                            ? "another listener has this address and port"
+                            : "another listener has this port at \(other.address), which is the same to the system",
+                        at: section.has("port") ? "port" : "address",
+                        fix: "choose another port or address"
+                    )
+                }
+                places.append((address, listener.port))
             }
             result.append(listener)
         }
@@ -204,6 +210,9 @@ struct HubConfigurationReader {
         limits.messageSize = section.size("messageSize", in: 65536...1 << 40, default: standard.messageSize)
         limits.commandTime = section.positiveDuration("commandTimeout", default: standard.commandTime)
         limits.dataTime = section.positiveDuration("dataTimeout", default: standard.dataTime)
+        limits.messagesPerClient = section.optionalInteger("maximumMessagesPerClient", in: 1...1_000_000_000)
+        limits.recipientsPerClient = section.optionalInteger("maximumRecipientsPerClient", in: 1...1_000_000_000)
+        limits.errorsPerClient = section.optionalInteger("maximumErrorsPerClient", in: 1...1_000_000_000)
         return ListenerSettings(
             name: name,
             address: address,
@@ -242,6 +251,18 @@ struct HubConfigurationReader {
             section.report("the path is longer than 107 octets", at: key, fix: "choose a shorter one below /run")
         }
         return path
+    }
+}
+
+extension IPAddress {
+    /// Whether the system cannot listen on both at one port: they are the same, or one stands for all addresses.
+    ///
+    /// On Linux `::` stands for IPv4 as well, unless it is told otherwise.
+    fileprivate func meets(_ other: IPAddress) -> Bool {
+        switch (self, other) {
+        case (.ipv6(0, 0), _), (_, .ipv6(0, 0)), (.ipv4(0), .ipv4), (.ipv4, .ipv4(0)): true
+        case (.ipv4, _), (.ipv6, _): self == other
+        }
     }
 }
 

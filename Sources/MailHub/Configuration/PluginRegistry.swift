@@ -75,19 +75,9 @@ struct PluginRegistry: Sendable {
             onFailure: section.enumeration("onFailure", default: FailurePolicy.defer)
         )
         if let limits = section.section("timeouts") {
-            for key in limits.keys {
-                let limit = limits.positiveDuration(key, default: result.timeLimit)
-                guard let stage = Stage(rawValue: key) else {
-                    let known = Stage.allCases.map(\.rawValue)
-                    limits.report(
-                        "there is no stage \(Quotation.of(key))",
-                        at: key,
-                        fix: Spelling.suggestion(for: key, among: known)
-                            ?? "name one of: \(known.joined(separator: ", "))"
-                    )
-                    continue
-                }
-                result.timeLimits[stage] = limit
+            for stage in Stage.allCases {
+                let limit = limits.positiveDuration(stage.rawValue, default: result.timeLimit)
+                if limits.has(stage.rawValue) { result.timeLimits[stage] = limit }
             }
         }
         if let breaker = section.section("breaker") {

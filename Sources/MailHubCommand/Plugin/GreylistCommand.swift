@@ -80,7 +80,7 @@ struct GreylistCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "remove",
             abstract: "Forgets an entry, named as `list` shows it.",
-            usage: "mailhub greylist remove <key> [--plugin <name>]",
+            usage: "mailhub greylist remove <key> [--plugin <name>] [--json]",
             discussion: """
                 EXAMPLE:
                   mailhub greylist remove pass/example.net

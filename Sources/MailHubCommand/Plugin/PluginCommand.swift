@@ -65,7 +65,9 @@ struct PluginRun: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
         abstract: "Asks or tells a plugin something.",
-        usage: "mailhub plugin run <name> <verb> [<argument> ...] [--option <key=value>]",
+        usage: """
+            mailhub plugin run <name> <verb> [<argument> ...] [--option <k=v> ...]
+            """,
         discussion: """
             What a plugin understands is in its README, and in `mailhub plugin list --json`.
 
@@ -86,7 +88,7 @@ struct PluginRun: AsyncParsableCommand {
     @Argument(help: "What the verb takes.")
     var arguments: [String] = []
 
-    @Option(help: ArgumentHelp("An option of the verb; may be repeated.", valueName: "key=value"))
+    @Option(help: ArgumentHelp("An option of the verb; may be repeated.", valueName: "k=v"))
     var option: [String] = []
 
     @Flag(help: "One line of JSON for each row.")

@@ -6,6 +6,7 @@ struct QueueSuspend: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "suspend",
         abstract: "Stops deliveries to destinations until they are resumed.",
+        usage: "mailhub queue suspend <destination> ...",
         discussion: """
             A destination is named as `mailhub status` shows it: a route, or for routes by MX route/domain. Deliveries under \
             way end as they end. New mail for the destination is taken and waits; nothing of it expires meanwhile. A restart \
@@ -37,6 +38,7 @@ struct QueueResume: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "resume",
         abstract: "Lets deliveries to destinations go on.",
+        usage: "mailhub queue resume <destination> ...",
         discussion: """
             Ends a suspension, and the pause that follows failures as well: what is due is tried at once. Messages that wait \
             for a later attempt still do: see `mailhub queue retry`.
