@@ -75,7 +75,7 @@ struct SMTPTroubleTests {
     }
 
     @Test(
-        "421 is answered with QUIT, at whatever step (S5321-4.1.4-08, -09)",
+        "421 is answered with QUIT, at whatever step (S5321-4.1.4-08, S5321-4.1.4-09)",
         arguments: ["CONNECT", "EHLO", "MAIL", "."]
     )
     func quit(step: String) async throws {
@@ -251,7 +251,7 @@ struct SMTPTroubleTests {
         }
     }
 
-    @Test("QUIT waits for its reply (S5321-4.1.1.10-02, -03)")
+    @Test("QUIT waits for its reply (S5321-4.1.1.10-02, S5321-4.1.1.10-03)")
     func quitsPolitely() async throws {
         try await ScriptedServer.run(Script()) { server in
             let session = try await server.transport().open(.store, on: MultiThreadedEventLoopGroup.singleton.any())
