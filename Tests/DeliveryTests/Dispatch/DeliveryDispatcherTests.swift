@@ -133,7 +133,7 @@ struct DeliveryDispatcherTests {
         }
     }
 
-    @Test("A destination in trouble is left alone, then probed by one (S5321-4.5.4.1-02, -06)")
+    @Test("A destination in trouble is left alone, then probed by one (S5321-4.5.4.1-02, S5321-4.5.4.1-06)")
     func backOff() async throws {
         try await self.run { harness in
             harness.transport.state.withLock { $0.openings = [Self.down] }
