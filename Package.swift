@@ -76,6 +76,8 @@ let package = Package(
         module("MailQueue", ["SMTP", nioCore, nioPosix, logging, grdb, sqlite, collections]),
         .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
         module("DNSResolver", ["CUnbound", "MailHubPlugin", "SMTP", logging]),
+        .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
+        module("TransportSecurity", ["COpenSSL", nioCore]),
         module("Reception", ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]),
         module("Delivery", ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]),
         module("Administration", ["SMTP", "MailQueue", nioCore, nioPosix, logging]),
@@ -100,6 +102,7 @@ let package = Package(
         tests("MailQueueTests", ["MailQueue", "SMTP", nioCore, nioPosix, logging, grdb]),
         tests("IntegrationTests", ["TestSupport", "MailHubCommand"]),
         tests("CrashTests", ["TestSupport", "MailHubCommand"]),
+        tests("TransportSecurityTests", ["TransportSecurity", "TestSupport", nioCore, nioPosix, nioEmbedded]),
         tests("DNSResolverTests", ["DNSResolver", "MailHubPlugin", "SMTP", "TestSupport", logging]),
         tests(
             "ReceptionTests",

@@ -40,7 +40,7 @@ public final class TemporaryDirectory {
 }
 
 /// A program of the system that a test talks to.
-public struct Peer {
+public struct Peer: Sendable {
     /// Where it is.
     public let executable: URL
 
