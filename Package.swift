@@ -78,14 +78,20 @@ let package = Package(
         module("DNSResolver", ["CUnbound", "MailHubPlugin", "SMTP", logging]),
         .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
         module("TransportSecurity", ["COpenSSL", nioCore]),
-        module("Reception", ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]),
-        module("Delivery", ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]),
+        module(
+            "Reception",
+            ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "TransportSecurity", nioCore, nioPosix, logging]
+        ),
+        module(
+            "Delivery",
+            ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "TransportSecurity", nioCore, nioPosix, logging]
+        ),
         module("Administration", ["SMTP", "MailQueue", nioCore, nioPosix, logging]),
         module(
             "MailHub",
             [
                 "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "DNSResolver", "Reception", "Delivery",
-                "Administration", nioCore, nioPosix, logging, serviceLifecycle, unixSignals,
+                "Administration", "TransportSecurity", nioCore, nioPosix, logging, serviceLifecycle, unixSignals,
             ]
         ),
         .executableTarget(

@@ -31,8 +31,10 @@ struct ImportTests {
         DequeModule HeapModule
         Sources/DNSResolver: CUnbound MailHubPlugin SMTP NIOCore NIOPosix Glibc Synchronization Logging
         Sources/TransportSecurity: COpenSSL NIOCore Glibc Synchronization
-        Sources/Reception: SMTP InternetMessage MailHubPlugin MailQueue NIOCore NIOPosix Logging Synchronization
-        Sources/Delivery: SMTP InternetMessage MailHubPlugin MailQueue NIOCore NIOPosix Logging Glibc Synchronization
+        Sources/Reception: SMTP InternetMessage MailHubPlugin MailQueue TransportSecurity NIOCore NIOPosix Logging \
+        Synchronization
+        Sources/Delivery: SMTP InternetMessage MailHubPlugin MailQueue TransportSecurity NIOCore NIOPosix Logging Glibc \
+        Synchronization
         Sources/Administration: SMTP NIOCore NIOPosix NIOFoundationCompat Logging Glibc Foundation Synchronization
         Sources/MailHubCommand: MailHub MailHubPlugin SMTP Administration StaticRecipients SizeLimits ArgumentParser \
         Logging Foundation Glibc

@@ -174,7 +174,7 @@ public enum Hub {
         // Shut down from the last to the first: no new mail, no new deliveries, then the queue.
         let services: [any Service] = [
             QueueService(queue: queue), DispatcherService(dispatcher: dispatcher), ControlService(server: control),
-            ReloadService(reloader: reloader), listeners,
+            ReloadService(reloader: reloader), CertificateWatch(live: live, pool: pool, logger: logger), listeners,
         ]
         var group = ServiceGroupConfiguration(
             services: services.map { .init(service: $0) },

@@ -197,7 +197,8 @@ struct HubConfigurationReader {
             port: port,
             role: role,
             limits: limits,
-            answersVerify: section.boolean("verify", default: false)
+            answersVerify: section.boolean("verify", default: false),
+            tls: self.tls(section)
         )
     }
 

@@ -26,6 +26,8 @@ public struct SessionContext: Sendable {
     public var helloName: String?
     /// Whether the client is in `relayNetworks`: it may send to any domain.
     public let isRelayClient: Bool
+    /// The connection's TLS; `nil` where it is in the clear.
+    public let security: ConnectionSecurity?
     /// Facts that plugins have stated about this session.
     public let facts: Facts
     /// Logs with the session's metadata.
@@ -40,7 +42,8 @@ public struct SessionContext: Sendable {
         helloName: String?,
         isRelayClient: Bool,
         facts: Facts,
-        logger: Logger
+        logger: Logger,
+        security: ConnectionSecurity? = nil
     ) {
         self.identifier = identifier
         self.clientAddress = clientAddress
@@ -48,6 +51,7 @@ public struct SessionContext: Sendable {
         self.role = role
         self.helloName = helloName
         self.isRelayClient = isRelayClient
+        self.security = security
         self.facts = facts
         self.logger = logger
     }

@@ -34,6 +34,8 @@ package struct ListenerSettings: Sendable {
     package let limits: SessionLimits
     /// Whether VRFY and EXPN tell what the resolvers know, rather than 252 for everything (RFC 5321 section 7.3).
     package let answersVerify: Bool
+    /// TLS; `nil` where everything is in the clear.
+    package let tls: ListenerTLS?
 
     package init(
         name: String,
@@ -41,7 +43,8 @@ package struct ListenerSettings: Sendable {
         port: Int,
         role: ListenerRole,
         limits: SessionLimits = SessionLimits(),
-        answersVerify: Bool = false
+        answersVerify: Bool = false,
+        tls: ListenerTLS? = nil
     ) {
         self.name = name
         self.address = address
@@ -49,6 +52,7 @@ package struct ListenerSettings: Sendable {
         self.role = role
         self.limits = limits
         self.answersVerify = answersVerify
+        self.tls = tls
     }
 }
 

@@ -17,6 +17,7 @@ extension SMTPSession {
 
     func disconnected() {
         self.isDisconnected = true
+        self.handshakeWaiter.take()?.resume(returning: nil)
         self.inputArrived()
     }
 

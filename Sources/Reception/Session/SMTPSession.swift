@@ -4,6 +4,7 @@ import MailHubPlugin
 import MailQueue
 import NIOCore
 import SMTP
+import TransportSecurity
 
 /// One connected client (RFC 5321 section 2.3.7), on its channel's event loop: decoder, state machine and session share one
 /// thread.
@@ -27,6 +28,8 @@ package actor SMTPSession {
         case spool
         case endOfContent
         case verify(Mailbox, isExpand: Bool)
+        /// The handshake.
+        case startTLS
     }
 
     /// What the next octets of the input are.
@@ -44,7 +47,7 @@ package actor SMTPSession {
     let clientAddress: IPAddress
     let identifier: String
     let runner: HookRunner
-    let logger: Logger
+    var logger: Logger
     let facts = Facts()
     let isRelayClient: Bool
 
@@ -58,6 +61,12 @@ package actor SMTPSession {
     var leftovers: [ContentSpool] = []
     var errors = 0
     var messages = 0
+
+    var tlsHandler: TLSHandler?
+    /// What the handshake has agreed on; `nil` in the clear.
+    var security: TLSFacts?
+    /// The session's task, while the handshake goes on.
+    var handshakeWaiter: CheckedContinuation<TLSFacts?, Never>?
 
     /// The session's task, while it has nothing to do.
     private var waiter: CheckedContinuation<Work?, Never>?
@@ -117,7 +126,8 @@ package actor SMTPSession {
     package func run() async {
         self.logger.debug("client connected", metadata: ["listener": "\(self.listener.name)"])
         self.startTimer()
-        await self.greet()
+        await self.beginImplicitTLS()
+        if !self.isDisconnected { await self.greet() }
         while let work = await self.nextWork() {
             await self.perform(work)
             if !self.leftovers.isEmpty { await self.discardLeftovers() }
@@ -153,6 +163,7 @@ package actor SMTPSession {
     /// The hub shuts down: the client gets 421 now, or when its transaction has ended (RFC 5321 section 3.8).
     package func shutDown() {
         self.isDraining = true
+        if self.handshakeWaiter != nil { self.channel.close(promise: nil) }
         if self.isGreeted { self.inputArrived() }
     }
 
@@ -202,6 +213,7 @@ package actor SMTPSession {
     }
 
     private func carryOut(_ command: Command) -> Work? {
+        guard !self.waitsForTLS(command) else { return nil }
         switch command {
         case .helo(let name): return self.hello(.init(kind: .helo, name: name))
         case .ehlo(let name): return self.hello(.init(kind: .ehlo, name: name))
@@ -216,6 +228,7 @@ package actor SMTPSession {
         case .help: self.reply(self.sequence.passive(.helpText))
         case .vrfy(let argument): return self.verify(argument, isExpand: false)
         case .expn(let argument): return self.verify(argument, isExpand: true)
+        case .starttls: return self.startTLS()
         case .notImplemented: self.refuse(self.sequence.passive(.notImplemented))
         }
         return nil
@@ -229,6 +242,7 @@ package actor SMTPSession {
         case .content(let chunk): await self.askAboutContent(chunk)
         case .spool: await self.writeOutContent()
         case .endOfContent: await self.endOfContent()
+        case .startTLS: await self.negotiateTLS()
         case .verify(let mailbox, let isExpand): await self.askResolvers(about: mailbox, isExpand: isExpand)
         }
     }
@@ -243,7 +257,8 @@ package actor SMTPSession {
             helloName: self.sequence.hello?.name,
             isRelayClient: self.isRelayClient,
             facts: self.facts,
-            logger: self.logger
+            logger: self.logger,
+            security: self.security.map { ConnectionSecurity($0) }
         )
     }
 

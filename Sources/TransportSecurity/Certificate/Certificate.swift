@@ -132,11 +132,10 @@ extension CertificateFacts {
             guard let name = unsafe COpenSSL_sk_GENERAL_NAME_value(names, index) else { continue }
             var kind: Int32 = 0
             guard let value = unsafe GENERAL_NAME_get0_value(name, &kind) else { continue }
-            switch kind {
-            case GEN_DNS: if let text = unsafe self.text(of: value.assumingMemoryBound(to: ASN1_STRING.self)) { hosts.append(text) }
-            case GEN_EMAIL: if let text = unsafe self.text(of: value.assumingMemoryBound(to: ASN1_STRING.self)) { mailboxes.append(text) }
-            default: continue
-            }
+            guard kind == GEN_DNS || kind == GEN_EMAIL,
+                let text = unsafe self.text(of: value.assumingMemoryBound(to: ASN1_STRING.self))
+            else { continue }
+            if kind == GEN_DNS { hosts.append(text) } else { mailboxes.append(text) }
         }
         return (hosts, mailboxes)
     }

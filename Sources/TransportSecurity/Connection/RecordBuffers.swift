@@ -32,6 +32,9 @@ final class RecordBuffers {
         return unsafe bio
     }
 
+    private static let retryFlags =
+        BIO_FLAGS_READ | BIO_FLAGS_WRITE | BIO_FLAGS_IO_SPECIAL | BIO_FLAGS_SHOULD_RETRY
+
     // Safe: made once, then only read.
     nonisolated(unsafe) private static let method: OpaquePointer? = {
         let index = BIO_get_new_index()
@@ -40,7 +43,7 @@ final class RecordBuffers {
         }
         unsafe BIO_meth_set_read(method) { bio, data, length in
             guard let buffers = unsafe RecordBuffers.of(bio: bio), let data = unsafe data, length > 0 else { return -1 }
-            unsafe BIO_clear_flags(bio, BIO_FLAGS_READ | BIO_FLAGS_WRITE | BIO_FLAGS_IO_SPECIAL | BIO_FLAGS_SHOULD_RETRY)
+            unsafe BIO_clear_flags(bio, RecordBuffers.retryFlags)
             let count = min(Int(length), buffers.incoming.readableBytes)
             guard count > 0 else {
                 unsafe BIO_set_flags(bio, BIO_FLAGS_READ | BIO_FLAGS_SHOULD_RETRY)
@@ -55,7 +58,7 @@ final class RecordBuffers {
         }
         unsafe BIO_meth_set_write(method) { bio, data, length in
             guard let buffers = unsafe RecordBuffers.of(bio: bio), let data = unsafe data, length > 0 else { return -1 }
-            unsafe BIO_clear_flags(bio, BIO_FLAGS_READ | BIO_FLAGS_WRITE | BIO_FLAGS_IO_SPECIAL | BIO_FLAGS_SHOULD_RETRY)
+            unsafe BIO_clear_flags(bio, RecordBuffers.retryFlags)
             unsafe buffers.outgoing.writeBytes(UnsafeRawBufferPointer(start: data, count: Int(length)))
             return length
         }

@@ -57,7 +57,9 @@ final class ServerContexts: Sendable {
         guard made.count > 1 else { return }
         // The argument lives as long as this object, and connections hold on to it.
         let argument = unsafe Unmanaged.passUnretained(self.choice).toOpaque()
-        unsafe self.standard.withPointer { unsafe COpenSSL_CTX_set_servername_callback($0, Self.chooseByName, argument) }
+        unsafe self.standard.withPointer { context in
+            unsafe COpenSSL_CTX_set_servername_callback(context, Self.chooseByName, argument)
+        }
     }
 
     /// Called by OpenSSL while it reads a ClientHello.
