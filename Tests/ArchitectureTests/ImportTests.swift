@@ -26,7 +26,7 @@ struct ImportTests {
     static let table = """
         Sources/SMTP: NIOCore Glibc
         Sources/InternetMessage: SMTP NIOCore Glibc Synchronization
-        Sources/MailHubPlugin: SMTP InternetMessage NIOCore Logging Synchronization
+        Sources/MailHubPlugin: SMTP InternetMessage NIOCore Logging Synchronization FoundationEssentials
         Sources/MailQueue: SMTP NIOCore NIOPosix Logging GRDB GRDBSQLite Foundation Glibc Synchronization Dispatch \
         DequeModule HeapModule
         Sources/DNSResolver: CUnbound MailHubPlugin SMTP NIOCore NIOPosix Glibc Synchronization Logging

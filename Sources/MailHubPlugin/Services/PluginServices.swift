@@ -1,5 +1,5 @@
-public import SMTP
 public import Logging
+public import SMTP
 
 /// What the hub hands to a plugin; all of it can be replaced in tests.
 public struct PluginServices: Sendable {
@@ -9,14 +9,31 @@ public struct PluginServices: Sendable {
     public let clock: any WallClock
     /// The DNS.
     public let resolver: any NameResolver
+    /// The site's directory; `nil` where config.json has no `"directory"`.
+    public let directory: (any Directory)?
+    /// The plugin's own durable key-value store.
+    public let store: any KeyValueStore
+    /// The plugin's counters.
+    public let counters: Counters
     /// The domains that the hub takes mail for: the keys of `"domains"`.
     public let servedDomains: Set<Domain>
 
     /// Joins the services.
-    public init(logger: Logger, clock: any WallClock, resolver: any NameResolver, servedDomains: Set<Domain>) {
+    public init(
+        logger: Logger,
+        clock: any WallClock,
+        resolver: any NameResolver,
+        directory: (any Directory)? = nil,
+        store: any KeyValueStore = MemoryKeyValueStore(),
+        counters: Counters = Counters(),
+        servedDomains: Set<Domain>
+    ) {
         self.logger = logger
         self.clock = clock
         self.resolver = resolver
+        self.directory = directory
+        self.store = store
+        self.counters = counters
         self.servedDomains = servedDomains
     }
 }
