@@ -74,6 +74,7 @@ let package = Package(
         module("InternetMessage", ["SMTP", nioCore]),
         module("MailHubPlugin", ["SMTP", "InternetMessage", nioCore, logging]),
         module("MailQueue", ["SMTP", nioCore, nioPosix, logging, grdb, sqlite, collections]),
+        module("KeyValueStorage", ["MailHubPlugin", "SMTP", logging, grdb]),
         .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
         module("DNSResolver", ["CUnbound", "MailHubPlugin", "SMTP", logging]),
         .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
@@ -90,8 +91,9 @@ let package = Package(
         module(
             "MailHub",
             [
-                "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "DNSResolver", "Reception", "Delivery",
-                "Administration", "TransportSecurity", nioCore, nioPosix, logging, serviceLifecycle, unixSignals,
+                "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "KeyValueStorage", "DNSResolver", "Reception",
+                "Delivery", "Administration", "TransportSecurity", nioCore, nioPosix, logging, serviceLifecycle,
+                unixSignals,
             ]
         ),
         .executableTarget(
@@ -106,6 +108,7 @@ let package = Package(
         tests("SMTPTests", ["SMTP", nioCore]),
         tests("InternetMessageTests", ["InternetMessage", "SMTP", nioCore]),
         tests("MailQueueTests", ["MailQueue", "SMTP", nioCore, nioPosix, logging, grdb]),
+        tests("KeyValueStorageTests", ["KeyValueStorage", "MailHubPlugin", "SMTP", "TestSupport", logging]),
         tests("IntegrationTests", ["TestSupport", "MailHubCommand"]),
         tests("CrashTests", ["TestSupport", "MailHubCommand"]),
         tests("TransportSecurityTests", ["TransportSecurity", "TestSupport", nioCore, nioPosix, nioEmbedded]),

@@ -63,6 +63,14 @@ final class ScriptedHub: ControlHandler {
     func queueDelete(_ selector: MessageSelector) async throws -> Int { throw Broken() }
     func reload() async throws -> ReloadReport { ReloadReport(applied: ["$.plugins"], needsRestart: ["$.listeners"]) }
 
+    func pluginList() async throws -> [PluginEntry] {
+        [PluginEntry(name: "SizeLimits", stages: ["sender", "message"], onFailure: "defer", calls: 7)]
+    }
+
+    func pluginRun(_ name: String, _ request: PluginRequest) async throws -> PluginAnswer {
+        PluginAnswer(lines: ["\(name) \(request.verb) \(request.arguments.joined(separator: ","))"])
+    }
+
     private func count(_ selector: MessageSelector) -> Int {
         switch selector {
         case .messages(let ids): self.entries.count { ids.contains($0.id) }

@@ -29,6 +29,7 @@ struct ImportTests {
         Sources/MailHubPlugin: SMTP InternetMessage NIOCore Logging Synchronization FoundationEssentials
         Sources/MailQueue: SMTP NIOCore NIOPosix Logging GRDB GRDBSQLite Foundation Glibc Synchronization Dispatch \
         DequeModule HeapModule
+        Sources/KeyValueStorage: MailHubPlugin SMTP Logging GRDB Foundation
         Sources/DNSResolver: CUnbound MailHubPlugin SMTP NIOCore NIOPosix Glibc Synchronization Logging
         Sources/TransportSecurity: COpenSSL NIOCore Glibc Synchronization
         Sources/Reception: SMTP InternetMessage MailHubPlugin MailQueue TransportSecurity NIOCore NIOPosix Logging \

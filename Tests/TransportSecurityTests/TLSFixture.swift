@@ -65,7 +65,7 @@ extension TLSExpectation {
 final class TLSRecorder: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     var received = ByteBuffer()
-    var facts: TLSFacts?
+    var facts: TLSParameters?
     var failure: TLSFailure?
     /// Whether the end came with close_notify; `nil` before it.
     var isClosedCleanly: Bool?

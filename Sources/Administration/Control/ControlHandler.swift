@@ -31,4 +31,10 @@ package protocol ControlHandler: Sendable {
 
     /// Reads config.json again; a configuration with problems changes nothing and is thrown as a failure that lists them.
     func reload() async throws -> ReloadReport
+
+    /// The plugins that run, in the order of config.json.
+    func pluginList() async throws -> [PluginEntry]
+
+    /// Asks or tells a plugin something.
+    func pluginRun(_ name: String, _ request: PluginRequest) async throws -> PluginAnswer
 }

@@ -17,12 +17,16 @@ package enum ControlRequest: Codable, Hashable, Sendable {
     case queueDelete(selector: MessageSelector)
     /// Reads config.json again.
     case reload
+    /// The plugins that run, and how they fare.
+    case pluginList
+    /// Asks or tells a plugin something.
+    case pluginRun(name: String, request: PluginRequest)
 
     /// Whether the hub is another one afterwards: such requests are always logged.
     var changesSomething: Bool {
         switch self {
-        case .status, .queueList, .queueShow: false
-        case .queueRetry, .queueHold, .queueRelease, .queueDelete, .reload: true
+        case .status, .queueList, .queueShow, .pluginList: false
+        case .queueRetry, .queueHold, .queueRelease, .queueDelete, .reload, .pluginRun: true
         }
     }
 }

@@ -71,6 +71,10 @@ struct ControlSession {
                 responses = [.changed(try await self.handler.queueDelete(try selector.checked))]
             case .reload:
                 responses = [.reloaded(try await self.handler.reload())]
+            case .pluginList:
+                responses = try await self.handler.pluginList().map { .plugin($0) }
+            case .pluginRun(let name, let request):
+                responses = [.answer(try await self.handler.pluginRun(name, request))]
             }
         } catch {
             return try await self.write([.failure(ControlFailure(error))])

@@ -2,6 +2,7 @@ import Administration
 import Delivery
 import Glibc
 import Logging
+import MailHubPlugin
 import MailQueue
 import Reception
 import SMTP
@@ -82,6 +83,43 @@ struct OperatorHandler: ControlHandler {
     }
 
     func reload() async throws -> ReloadReport { try await self.reloader.reload() }
+
+    func pluginList() async throws -> [PluginEntry] {
+        self.live.current.configuration.plugins.map { entry in
+            let health = entry.health.snapshot
+            return PluginEntry(
+                name: entry.name,
+                stages: entry.plugin.stages.map(\.rawValue),
+                onFailure: entry.onFailure.rawValue,
+                calls: health.calls,
+                failures: health.failures,
+                timeouts: health.timeouts,
+                skipped: health.skipped,
+                isPaused: health.isPaused,
+                counters: entry.counters.snapshot,
+                verbs: (entry.plugin as? any OperatorHook)?.operatorVerbs.map { "\($0.usage): \($0.does)" } ?? []
+            )
+        }
+    }
+
+    func pluginRun(_ name: String, _ request: PluginRequest) async throws -> PluginAnswer {
+        let plugins = self.live.current.configuration.plugins
+        guard let entry = plugins.first(where: { $0.name == name }) else {
+            let known = plugins.map(\.name).joined(separator: ", ")
+            throw ControlFailure(.notFound, "no plugin \"\(name)\" is configured; there are: \(known)")
+        }
+        guard let hook = entry.plugin as? any OperatorHook else {
+            throw ControlFailure(.invalidRequest, "the plugin \"\(name)\" has nothing to say to operators")
+        }
+        do {
+            let answer = try await hook.operate(
+                OperatorRequest(verb: request.verb, arguments: request.arguments, options: request.options)
+            )
+            return PluginAnswer(columns: answer.columns, rows: answer.rows, lines: answer.lines)
+        } catch let mistake as OperatorMistake {
+            throw ControlFailure(.invalidRequest, mistake.description)
+        }
+    }
 
     private func identifier(_ text: String) throws -> QueueID {
         guard let id = QueueID(text) else {

@@ -11,6 +11,7 @@ actor Reloader {
     private let registry: PluginRegistry
     private let live: LiveConfiguration
     private let listeners: ListenerGroup
+    private let plugins: PluginsService
     private let derive: @Sendable (HubConfiguration) -> LiveConfiguration.Snapshot
     private let logger: Logger
 
@@ -19,6 +20,7 @@ actor Reloader {
         registry: PluginRegistry,
         live: LiveConfiguration,
         listeners: ListenerGroup,
+        plugins: PluginsService,
         logger: Logger,
         derive: @escaping @Sendable (HubConfiguration) -> LiveConfiguration.Snapshot
     ) {
@@ -26,6 +28,7 @@ actor Reloader {
         self.registry = registry
         self.live = live
         self.listeners = listeners
+        self.plugins = plugins
         self.logger = logger
         self.derive = derive
     }
@@ -36,7 +39,9 @@ actor Reloader {
             let configuration = try HubConfigurationReader.read(path: self.path, registry: self.registry)
             let old = self.live.current.configuration
             try await self.listeners.apply(configuration.listeners)
-            self.live.replace(with: self.derive(configuration))
+            let snapshot = self.derive(configuration)
+            self.live.replace(with: snapshot)
+            self.plugins.replace(with: snapshot)
             try HubLogging.start(configuration.logSettings)
             let report = ReloadReport(
                 applied: ["listeners", "domains", "routes", "plugins", "throttles of new destinations", "log level"],

@@ -2,6 +2,7 @@ import Delivery
 import MailHubPlugin
 import MailQueue
 import SMTP
+import TransportSecurity
 
 /// Where mail goes: domains, routes, throttles, the queue.
 extension HubConfigurationReader {
@@ -38,9 +39,14 @@ extension HubConfigurationReader {
         return route
     }
 
-    func routes() -> [String: RouteConfiguration] {
+    func routes(tls: inout [String: RouteTLS]) -> [String: RouteConfiguration] {
         var result: [String: RouteConfiguration] = [:]
-        for (name, section) in self.root.entries("routes") { result[name] = self.route(section) }
+        var clients: [String?: ClientTLS] = [:]
+        for (name, section) in self.root.entries("routes") {
+            let route = self.route(section)
+            result[name] = route
+            tls[name] = self.tls(of: route, section, &clients)
+        }
         return result
     }
 
@@ -146,6 +152,7 @@ extension HubConfigurationReader {
         result.timeouts.connect = timeouts.duration("connect", default: result.timeouts.connect)
         result.timeouts.greeting = timeouts.duration("greeting", default: result.timeouts.greeting)
         result.timeouts.hello = timeouts.duration("hello", default: result.timeouts.hello)
+        result.timeouts.handshake = timeouts.duration("handshake", default: result.timeouts.handshake)
         result.timeouts.mail = timeouts.duration("mail", default: result.timeouts.mail)
         result.timeouts.recipient = timeouts.duration("recipient", default: result.timeouts.recipient)
         result.timeouts.data = timeouts.duration("data", default: result.timeouts.data)

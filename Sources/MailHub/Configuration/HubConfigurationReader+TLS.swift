@@ -82,3 +82,62 @@ extension HubConfigurationReader {
         }
     }
 }
+
+/// TLS of a route: `"tls"`, `"tlsDomains"`, `"tlsNames"`, `"authorities"`.
+extension HubConfigurationReader {
+    /// - Parameter clients: those made so far, by the file of their authorities.
+    func tls(
+        of route: RouteConfiguration,
+        _ section: ConfigurationSection,
+        _ clients: inout [String?: ClientTLS]
+    ) -> RouteTLS? {
+        let standard: TLSPolicy
+        switch route {
+        case .maildir: return nil
+        case .mx, .fixed(.smtp, .host): standard = .may
+        case .fixed: standard = .none  // a socket, or LMTP: within the site
+        }
+        let policy = section.enumeration("tls", default: standard)
+        var domains: [String: TLSPolicy] = [:]
+        if let entries = section.section("tlsDomains") {
+            for name in entries.keys {
+                let policy = entries.enumeration(name, default: policy)
+                guard let domain = Domain(name) else {
+                    entries.report(
+                        "\"\(name)\" is not a domain name",
+                        at: name,
+                        fix: "write one such as \"example.org\""
+                    )
+                    continue
+                }
+                domains[domain.canonical] = policy
+            }
+            if route != .mx {
+                section.report(
+                    "this route has one next hop for all domains",
+                    at: "tlsDomains",
+                    fix: "use \"tls\" for the route, or \"lookup\": \"mx\""
+                )
+            }
+        }
+        let names = section.strings("tlsNames") ?? []
+        for name in names where Domain(name) == nil && IPAddress(name) == nil {
+            section.report("\"\(name)\" is not a host name", at: "tlsNames", fix: "write names of the next hop")
+        }
+        let authorities = section.filePath("authorities")
+        guard policy != .none || domains.values.contains(where: { $0 != .none }) || authorities != nil else {
+            return nil
+        }
+        do throws(TLSFileProblem) {
+            let client = if let made = clients[authorities] { made } else { try ClientTLS(authorities: authorities) }
+            clients[authorities] = client
+            var tls = RouteTLS(policy: policy, client: client)
+            tls.domains = domains
+            tls.names = names
+            return tls
+        } catch {
+            section.report("\(error)", at: "authorities", fix: error.fix)
+            return nil
+        }
+    }
+}

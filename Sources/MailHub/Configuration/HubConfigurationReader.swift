@@ -51,7 +51,8 @@ struct HubConfigurationReader {
     /// `nil` where something was reported that nothing can stand in for.
     private func configuration() -> HubConfiguration? {
         let host = self.host()
-        let routes = self.routes()
+        var routeTLS: [String: RouteTLS] = [:]
+        let routes = self.routes(tls: &routeTLS)
         let domains = self.domains(routes)
         let listeners = self.listeners()
         let relayNetworks = self.relayNetworks()
@@ -59,7 +60,7 @@ struct HubConfigurationReader {
         let queue = self.queue()
         let throttles = self.throttles(routes)
         let dns = self.dns()
-        let plugins = self.plugins(served: Set(domains.keys))
+        let plugins = self.plugins(PluginSurroundings(servedDomains: Set(domains.keys)))
         let logging = self.logging()
         let delivery = self.delivery()
         let socket = self.root.section("control")?.filePath("socket")
@@ -77,6 +78,7 @@ struct HubConfigurationReader {
             domains: domains,
             relayNetworks: relayNetworks,
             routes: routes,
+            routeTLS: routeTLS,
             defaultRoute: defaultRoute,
             queue: queue,
             throttles: throttles,
@@ -198,7 +200,8 @@ struct HubConfigurationReader {
             role: role,
             limits: limits,
             answersVerify: section.boolean("verify", default: false),
-            tls: self.tls(section)
+            tls: self.tls(section),
+            differingVerdicts: section.enumeration("differingVerdicts", default: DifferingVerdicts.refuse)
         )
     }
 

@@ -26,8 +26,10 @@ public struct SessionContext: Sendable {
     public var helloName: String?
     /// Whether the client is in `relayNetworks`: it may send to any domain.
     public let isRelayClient: Bool
-    /// The connection's TLS; `nil` where it is in the clear.
-    public let security: ConnectionSecurity?
+    /// How the connection is encrypted; `nil` where it is not.
+    public let tls: TLSFacts?
+    /// Whom the client has proved to be (RFC 4954); `nil` where it has not.
+    public let authenticatedIdentity: String?
     /// Facts that plugins have stated about this session.
     public let facts: Facts
     /// Logs with the session's metadata.
@@ -41,9 +43,10 @@ public struct SessionContext: Sendable {
         role: ListenerRole,
         helloName: String?,
         isRelayClient: Bool,
+        tls: TLSFacts? = nil,
+        authenticatedIdentity: String? = nil,
         facts: Facts,
-        logger: Logger,
-        security: ConnectionSecurity? = nil
+        logger: Logger
     ) {
         self.identifier = identifier
         self.clientAddress = clientAddress
@@ -51,7 +54,8 @@ public struct SessionContext: Sendable {
         self.role = role
         self.helloName = helloName
         self.isRelayClient = isRelayClient
-        self.security = security
+        self.tls = tls
+        self.authenticatedIdentity = authenticatedIdentity
         self.facts = facts
         self.logger = logger
     }

@@ -32,6 +32,7 @@ extension SMTPSession {
         )
         guard self.settings.hooks.sender.isEmpty else { return .mail(envelope) }
         self.reply(self.sequence.mailDecided(.accepted(.senderOK), envelope: envelope))
+        self.tell(.senderAccepted(envelope.reversePath))
         return nil
     }
 
@@ -82,12 +83,14 @@ extension SMTPSession {
             return self.refuseSender(.messageTooLarge, state.envelope)
         }
         self.reply(self.sequence.mailDecided(.accepted(.senderOK), envelope: state.envelope))
+        self.tell(.senderAccepted(state.envelope.reversePath))
     }
 
     private func refuseSender(_ reply: Reply, _ envelope: Envelope) {
         self.transaction = nil
         self.logger.info("sender refused", metadata: ["from": "\(envelope.reversePath)", "reply": "\(reply)"])
         self.refuse(self.sequence.mailDecided(.refused(reply), envelope: envelope))
+        self.tell(.senderRefused(envelope.reversePath, reply))
     }
 }
 

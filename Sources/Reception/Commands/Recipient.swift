@@ -21,6 +21,10 @@ extension SMTPSession {
         var recipient = EnvelopeRecipient(mailbox)
         recipient.originalRecipient = parameters.originalRecipient
         recipient.notify = parameters.notify
+        if self.mustTravelApart(mailbox) {
+            self.refuseRecipient(mailbox, .recipientApart)
+            return nil
+        }
         let isServed = path == .postmaster || self.isServed(mailbox)
         if !isServed, let refusal = self.relayRefusal(for: mailbox) {
             self.refuseRecipient(mailbox, refusal)
@@ -141,8 +145,11 @@ extension SMTPSession {
     }
 
     private func acceptRecipient(_ recipients: [EnvelopeRecipient], as mailbox: Mailbox) {
-        self.transaction?.acceptedRecipients += 1
+        let first = self.sequence.envelope?.recipients.count ?? 0
+        self.transaction?.asked.append(mailbox)
+        self.transaction?.commands.append(first..<(first + recipients.count))
         self.reply(self.sequence.recipientDecided(.accepted(.recipientOK), adding: recipients))
+        self.tell(.recipientAccepted(mailbox))
     }
 
     private func refuseRecipient(_ mailbox: Mailbox, _ reply: Reply) {
@@ -153,5 +160,6 @@ extension SMTPSession {
             ]
         )
         self.refuse(self.sequence.recipientDecided(.refused(reply), adding: []))
+        self.tell(.recipientRefused(mailbox, reply))
     }
 }

@@ -83,7 +83,9 @@ extension SMTPSession {
         self.framing = CommandLineFraming()
         self.transactionWasReset()
         guard await self.secure(with: handler) else { return }
-        self.sequence.connected(isRefused: false)
+        await self.askAboutTLS()
+        guard !self.isClosing else { return }
+        self.sequence.connected(isRefused: self.tlsRefusal != nil)
     }
 
     /// The handshake of a listener with implicit TLS, before the greeting.
@@ -92,7 +94,7 @@ extension SMTPSession {
         do {
             let handler = try TLSHandler(server: tls.server)
             self.tlsHandler = handler
-            _ = await self.secure(with: handler)
+            if await self.secure(with: handler) { await self.askAboutTLS() }
         } catch {
             self.logger.error("TLS is not available", metadata: ["error": "\(error)"])
             self.channel.close(promise: nil)
@@ -117,7 +119,27 @@ extension SMTPSession {
                 "client-certificate": "\(facts.peer?.name ?? "")",
             ]
         )
+        self.tell(.encrypted(TLSFacts(facts)))
         return true
+    }
+
+    /// The plugins' say; what they answer to a client with implicit TLS becomes its greeting.
+    private func askAboutTLS() async {
+        guard let parameters = self.security, !self.settings.hooks.tls.isEmpty else { return }
+        let context = self.context
+        let result = await self.runner.run(self.settings.hooks.tls, true) { hook, _ -> TLSOutcome? in
+            switch try await hook.encrypted(TLSFacts(parameters), context) {
+            case .next: nil
+            case let outcome: outcome
+            }
+        }
+        switch result {
+        case .passed, .decided(.next, _), .decided(.accept, _): break
+        case .decided(.reject(let reply), _):
+            self.tlsRefusal = reply.withClass(.permanentFailure, else: .sessionRefused)
+        case .decided(.disconnect(let reply), _): self.disconnect(with: reply)
+        case .failed: self.end(with: .internalFault(hostname: self.settings.hostname))
+        }
     }
 
     // MARK: Called by the channel handler, on the event loop
@@ -140,13 +162,16 @@ extension SMTPSession {
     }
 }
 
-extension ConnectionSecurity {
-    /// What plugins are told: a client's name only where its certificate was verified.
-    init(_ facts: TLSFacts) {
+extension TLSFacts {
+    /// What plugins are told: who the client is only where its certificate was verified.
+    init(_ parameters: TLSParameters) {
+        let client = parameters.verification == .verified ? parameters.peer : nil
         self.init(
-            protocolVersion: facts.version,
-            cipherSuite: facts.cipherSuite,
-            clientCertificateName: facts.verification == .verified ? facts.peer?.name : nil
+            version: parameters.version,
+            cipher: parameters.cipherSuite,
+            serverName: parameters.serverName,
+            clientSubject: client?.subject,
+            clientName: client?.name
         )
     }
 }

@@ -36,6 +36,8 @@ package struct ListenerSettings: Sendable {
     package let answersVerify: Bool
     /// TLS; `nil` where everything is in the clear.
     package let tls: ListenerTLS?
+    /// What becomes of recipients that do not take a message which others take.
+    package let differingVerdicts: DifferingVerdicts
 
     package init(
         name: String,
@@ -44,7 +46,8 @@ package struct ListenerSettings: Sendable {
         role: ListenerRole,
         limits: SessionLimits = SessionLimits(),
         answersVerify: Bool = false,
-        tls: ListenerTLS? = nil
+        tls: ListenerTLS? = nil,
+        differingVerdicts: DifferingVerdicts = .refuse
     ) {
         self.name = name
         self.address = address
@@ -53,6 +56,7 @@ package struct ListenerSettings: Sendable {
         self.limits = limits
         self.answersVerify = answersVerify
         self.tls = tls
+        self.differingVerdicts = differingVerdicts
     }
 }
 
@@ -91,10 +95,13 @@ package struct ReceptionServices: Sendable {
     package let intake: any MessageIntake
     package let clock: any WallClock
     package let logger: Logger
+    /// Recipients that must not share a transaction.
+    let apart: RecipientsApart
 
     package init(intake: any MessageIntake, clock: any WallClock, logger: Logger) {
         self.intake = intake
         self.clock = clock
         self.logger = logger
+        self.apart = RecipientsApart(clock: clock)
     }
 }

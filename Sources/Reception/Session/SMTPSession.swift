@@ -64,9 +64,11 @@ package actor SMTPSession {
 
     var tlsHandler: TLSHandler?
     /// What the handshake has agreed on; `nil` in the clear.
-    var security: TLSFacts?
+    var security: TLSParameters?
+    /// Why a plugin does not want the encrypted connection.
+    var tlsRefusal: Reply?
     /// The session's task, while the handshake goes on.
-    var handshakeWaiter: CheckedContinuation<TLSFacts?, Never>?
+    var handshakeWaiter: CheckedContinuation<TLSParameters?, Never>?
 
     /// The session's task, while it has nothing to do.
     private var waiter: CheckedContinuation<Work?, Never>?
@@ -125,9 +127,10 @@ package actor SMTPSession {
     /// Serves the client until it is gone.
     package func run() async {
         self.logger.debug("client connected", metadata: ["listener": "\(self.listener.name)"])
+        self.tell(.connected)
         self.startTimer()
         await self.beginImplicitTLS()
-        if !self.isDisconnected { await self.greet() }
+        if !self.isDisconnected, !self.isClosing { await self.greet() }
         while let work = await self.nextWork() {
             await self.perform(work)
             if !self.leftovers.isEmpty { await self.discardLeftovers() }
@@ -135,6 +138,7 @@ package actor SMTPSession {
         self.timer?.cancel()
         self.transactionWasReset()
         await self.discardLeftovers()
+        self.tell(.disconnected)
         await self.tellDisconnected()
         self.logger.debug("client disconnected", metadata: ["messages": "\(self.messages)"])
     }
@@ -256,15 +260,15 @@ package actor SMTPSession {
             role: self.listener.role,
             helloName: self.sequence.hello?.name,
             isRelayClient: self.isRelayClient,
+            tls: self.security.map { TLSFacts($0) },
             facts: self.facts,
-            logger: self.logger,
-            security: self.security.map { ConnectionSecurity($0) }
+            logger: self.logger
         )
     }
 
     private func greet() async {
-        var refusal: Reply?
-        if !self.settings.hooks.connect.isEmpty {
+        var refusal = self.tlsRefusal
+        if refusal == nil, !self.settings.hooks.connect.isEmpty {
             let context = self.context
             let result = await self.runner.run(self.settings.hooks.connect, true) { hook, _ -> ConnectOutcome? in
                 switch try await hook.connected(context) {

@@ -163,7 +163,7 @@ import NIOCore
     }
 
     /// What the handshake has agreed on.
-    var facts: TLSFacts {
+    var facts: TLSParameters {
         let cipher = unsafe SSL_get_current_cipher(self.ssl)
         var suite = "unknown"
         if let name = unsafe SSL_CIPHER_standard_name(cipher) { suite = unsafe String(cString: name) }
@@ -175,7 +175,7 @@ import NIOCore
         if let certificate = unsafe SSL_get0_peer_certificate(self.ssl) {
             peer = unsafe CertificateFacts(borrowing: certificate)
         }
-        let verification: TLSFacts.Verification =
+        let verification: TLSParameters.Verification =
             if peer == nil {
                 .noCertificate
             } else if unsafe SSL_get_verify_result(self.ssl) == Int(X509_V_OK) {
@@ -183,7 +183,7 @@ import NIOCore
             } else {
                 .failed(self.verifyError)
             }
-        return TLSFacts(
+        return TLSParameters(
             version: unsafe String(cString: SSL_get_version(self.ssl)),
             cipherSuite: suite,
             isResumed: unsafe SSL_session_reused(self.ssl) == 1,

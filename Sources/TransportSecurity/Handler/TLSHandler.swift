@@ -3,7 +3,7 @@ package import NIOCore
 /// What happens to the TLS of a channel, told to the handlers behind it.
 package enum TLSEvent: Sendable {
     /// The handshake is done; plain text may follow.
-    case established(TLSFacts)
+    case established(TLSParameters)
     /// Nothing more comes: said by the peer (close_notify), or the connection just ended, perhaps by an attacker's hand
     /// (RFC 8446 section 6.1).
     case closed(isClean: Bool)
@@ -38,7 +38,7 @@ package final class TLSHandler: ChannelDuplexHandler {
     /// The handlers behind have asked for input and not got any since.
     private var isReadWanted = false
     /// The channel itself has been asked for input.
-    private var facts: TLSFacts?
+    private var facts: TLSParameters?
 
     /// The server's side, with the certificates that are in force now.
     package init(server: ServerTLS) throws(TLSFailure) {

@@ -41,6 +41,14 @@ package final class MemoryQueueStore: QueueStore {
         try self.change { state throws(StoreError) in try Self.append(message, to: &state) }
     }
 
+    package func append(_ messages: [RoutedMessage]) async throws(StoreError) {
+        try self.change { state throws(StoreError) in
+            var changed = state
+            for message in messages { try Self.append(message, to: &changed) }
+            state = changed
+        }
+    }
+
     package func submit(_ outcome: OutcomeRecord, completion: @escaping @Sendable (Result<Void, StoreError>) -> Void) {
         do {
             try self.change { state throws(StoreError) in

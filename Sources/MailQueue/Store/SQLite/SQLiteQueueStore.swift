@@ -48,6 +48,10 @@ package final class SQLiteQueueStore: QueueStore {
         try await self.writer.perform(.append(message))
     }
 
+    package func append(_ messages: [RoutedMessage]) async throws(StoreError) {
+        try await self.writer.perform(.perform { for message in messages { try $0.append(message) } })
+    }
+
     package func submit(_ outcome: OutcomeRecord, completion: @escaping @Sendable (Result<Void, StoreError>) -> Void) {
         self.writer.submit(.record(outcome), completion: completion)
     }

@@ -1,7 +1,7 @@
 import COpenSSL
 
 /// What has been agreed in a handshake.
-package struct TLSFacts: Hashable, Sendable {
+package struct TLSParameters: Hashable, Sendable {
     /// What is known about the peer's certificate.
     package enum Verification: Hashable, Sendable {
         /// The peer has shown none.
