@@ -105,13 +105,17 @@ let package = Package(
             swiftSettings: settings
         ),
         .target(name: "TestSupport", path: "Tests/TestSupport"),
+        .systemLibrary(name: "CMalloc", path: "Tests/CMalloc"),
         tests("SMTPTests", ["SMTP", nioCore]),
         tests("InternetMessageTests", ["InternetMessage", "SMTP", nioCore]),
         tests("MailQueueTests", ["MailQueue", "SMTP", nioCore, nioPosix, logging, grdb]),
         tests("KeyValueStorageTests", ["KeyValueStorage", "MailHubPlugin", "SMTP", "TestSupport", logging]),
         tests("IntegrationTests", ["TestSupport", "MailHubCommand"]),
         tests("CrashTests", ["TestSupport", "MailHubCommand"]),
-        tests("TransportSecurityTests", ["TransportSecurity", "TestSupport", nioCore, nioPosix, nioEmbedded]),
+        tests(
+            "TransportSecurityTests",
+            ["TransportSecurity", "TestSupport", "CMalloc", nioCore, nioPosix, nioEmbedded]
+        ),
         tests("DNSResolverTests", ["DNSResolver", "MailHubPlugin", "SMTP", "TestSupport", logging]),
         tests(
             "ReceptionTests",
