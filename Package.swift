@@ -111,7 +111,16 @@ let package = Package(
         tests("MailQueueTests", ["MailQueue", "SMTP", nioCore, nioPosix, logging, grdb]),
         tests("KeyValueStorageTests", ["KeyValueStorage", "MailHubPlugin", "SMTP", "TestSupport", logging]),
         tests("IntegrationTests", ["TestSupport", "MailHubCommand"]),
-        tests("CrashTests", ["TestSupport", "MailHubCommand"]),
+        tests(
+            "CrashTests",
+            ["TestSupport", "MailHubCommand", "CrashProbe", "MailQueue", "SMTP", nioCore, nioPosix, logging]
+        ),
+        .executableTarget(
+            name: "CrashProbe",
+            dependencies: ["MailQueue", "SMTP", nioCore, nioPosix, logging],
+            path: "Tests/CrashProbe",
+            swiftSettings: settings
+        ),
         tests(
             "TransportSecurityTests",
             ["TransportSecurity", "TestSupport", "CMalloc", nioCore, nioPosix, nioEmbedded]
@@ -126,8 +135,14 @@ let package = Package(
             ["Delivery", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]
         ),
         tests("AdministrationTests", ["Administration", "SMTP", nioCore, nioPosix, logging]),
-        tests("MailHubTests", ["MailHub", "MailHubPlugin", "SMTP", logging]),
-        tests("MailHubCommandTests", ["MailHubCommand", "Administration", "SMTP", argumentParser]),
+        tests(
+            "MailHubTests",
+            [
+                "MailHub", "MailHubPlugin", "Administration", "Delivery", "MailQueue", "Reception", "SMTP",
+                "StaticRecipients", "SizeLimits", logging,
+            ]
+        ),
+        tests("MailHubCommandTests", ["MailHubCommand", "Administration", "SMTP", "TestSupport", argumentParser]),
         tests("ArchitectureTests", []),
     ] + plugin("StaticRecipients") + plugin("SizeLimits")
 )

@@ -58,6 +58,9 @@ extension MailQueue {
         }
     }
 
+    /// Sends away workers that wait for work, for good: none of them is going to begin anything.
+    package nonisolated func dismissWaitingWorkers() { self.workers.close() }
+
     /// Takes back a job that was not attempted: it is due again at once, and no attempt is counted.
     package func giveBack(_ job: DeliveryJob) async {
         guard let underWay = self.removeJob(job) else { return }

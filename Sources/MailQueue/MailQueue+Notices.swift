@@ -54,7 +54,7 @@ extension MailQueue {
             self.logger.info(
                 "sender notified",
                 metadata: [
-                    "queue-id": "\(message.id)", "notification": "\(notification.id)", "to": "<\(letter.owner)>",
+                    "queue-id": "\(message.id)", "notification": "\(notification.id)", "to": "\(letter.owner)",
                 ]
             )
             let destinations = notification.envelope.recipients.map(self.route)

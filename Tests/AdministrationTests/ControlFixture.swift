@@ -61,6 +61,8 @@ final class ScriptedHub: ControlHandler {
     func queueHold(_ selector: MessageSelector, reason: String) async throws -> Int { self.count(selector) }
     func queueRelease(_ selector: MessageSelector) async throws -> Int { self.count(selector) }
     func queueDelete(_ selector: MessageSelector) async throws -> Int { throw Broken() }
+    func queueSuspend(_ destinations: [String]) async throws -> Int { destinations.count }
+    func queueResume(_ destinations: [String]) async throws -> Int { destinations.count }
     func reload() async throws -> ReloadReport { ReloadReport(applied: ["$.plugins"], needsRestart: ["$.listeners"]) }
 
     func pluginList() async throws -> [PluginEntry] {

@@ -15,6 +15,10 @@ package enum ControlRequest: Codable, Hashable, Sendable {
     case queueRelease(selector: MessageSelector)
     /// Removes messages; nobody is notified.
     case queueDelete(selector: MessageSelector)
+    /// No deliveries to these destinations until they are resumed; their messages wait, and do not expire meanwhile.
+    case queueSuspend(destinations: [String])
+    /// Ends a suspension, and the pause after failures with it.
+    case queueResume(destinations: [String])
     /// Reads config.json again.
     case reload
     /// The plugins that run, and how they fare.
@@ -26,7 +30,8 @@ package enum ControlRequest: Codable, Hashable, Sendable {
     var changesSomething: Bool {
         switch self {
         case .status, .queueList, .queueShow, .pluginList: false
-        case .queueRetry, .queueHold, .queueRelease, .queueDelete, .reload, .pluginRun: true
+        case .queueRetry, .queueHold, .queueRelease, .queueDelete, .queueSuspend, .queueResume, .reload, .pluginRun:
+            true
         }
     }
 }

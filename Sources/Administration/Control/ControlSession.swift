@@ -69,6 +69,10 @@ struct ControlSession {
                 responses = [.changed(try await self.handler.queueRelease(try selector.checked))]
             case .queueDelete(let selector):
                 responses = [.changed(try await self.handler.queueDelete(try selector.checked))]
+            case .queueSuspend(let destinations):
+                responses = [.changed(try await self.handler.queueSuspend(try Self.checked(destinations)))]
+            case .queueResume(let destinations):
+                responses = [.changed(try await self.handler.queueResume(try Self.checked(destinations)))]
             case .reload:
                 responses = [.reloaded(try await self.handler.reload())]
             case .pluginList:
@@ -80,6 +84,11 @@ struct ControlSession {
             return try await self.write([.failure(ControlFailure(error))])
         }
         try await self.write(responses + [.end(ListingEnd())])
+    }
+
+    private static func checked(_ destinations: [String]) throws(ControlFailure) -> [String] {
+        guard !destinations.isEmpty else { throw ControlFailure(.invalidRequest, "no destination is named") }
+        return destinations
     }
 
     /// Writes a listing page by page, as fast as the client reads.

@@ -18,17 +18,34 @@ package enum TLSPolicy: String, Hashable, Sendable, CaseIterable {
 }
 
 /// TLS of a route.
-package struct RouteTLS: Sendable {
+package struct RouteTLS: Hashable, Sendable {
     package var policy: TLSPolicy
     /// Other policies for recipient domains, by canonical name.
     package var domains: [String: TLSPolicy] = [:]
     /// The names that a verified certificate may be for; empty for the host's own.
     package var names: [String] = []
-    package var client: ClientTLS
+    /// The file of the authorities that are trusted; `nil` for those of the system.
+    package let authorities: String?
+    let client: ClientTLS
 
-    package init(policy: TLSPolicy, client: ClientTLS) {
+    /// - Parameter client: made with these authorities.
+    package init(policy: TLSPolicy, authorities: String?, client: ClientTLS) {
         self.policy = policy
+        self.authorities = authorities
         self.client = client
+    }
+
+    /// Whether both say the same; what is in the files may differ.
+    package static func == (left: RouteTLS, right: RouteTLS) -> Bool {
+        left.policy == right.policy && left.domains == right.domains && left.names == right.names
+            && left.authorities == right.authorities
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(self.policy)
+        hasher.combine(self.domains)
+        hasher.combine(self.names)
+        hasher.combine(self.authorities)
     }
 
     /// The policy for a destination.

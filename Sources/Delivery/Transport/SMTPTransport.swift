@@ -86,7 +86,7 @@ package struct SMTPTransport: Transport {
                 connection: connection,
                 host: hop.host,
                 capabilities: capabilities,
-                security: security?.summary,
+                security: security?.summary ?? "none",
                 settings: self.settings,
                 content: self.content
             )

@@ -121,6 +121,8 @@ public enum Hub {
         let store: SQLiteQueueStore
         do {
             store = try SQLiteQueueStore(directory: configuration.queue.directory, pool: pool, logger: logger)
+        } catch StoreError.unavailable(let reason) {
+            throw HubFailure("cannot open the queue: \(reason)")
         } catch {
             throw HubFailure("cannot open the queue in \(configuration.queue.directory): \(error)")
         }
@@ -137,13 +139,7 @@ public enum Hub {
             clock: clock,
             logger: logger,
             route: { live.current.router.destination(for: $0) },
-            composer: StatusNotificationComposer(
-                host: configuration.host,
-                postmaster: configuration.postmaster,
-                contents: store.content,
-                clock: clock,
-                logger: logger
-            )
+            composer: LiveNotificationComposer(live: live, contents: store.content, clock: clock, logger: logger)
         )
         let throttles = ThrottleTable(clock: clock) { live.current.configuration.throttles.limits(for: $0) }
         var dispatch = DispatchSettings()
@@ -176,6 +172,7 @@ public enum Hub {
             registry: registry,
             live: live,
             listeners: listeners,
+            throttles: throttles,
             plugins: plugins,
             logger: logger,
             derive: derive

@@ -32,10 +32,7 @@ extension HubConfigurationReader {
         settings.ciphers = section.optionalString("ciphers")
         settings.clientCertificates = section.enumeration("clientCertificates", default: settings.clientCertificates)
         settings.clientAuthorities = section.filePath("clientAuthorities")
-        settings.handshakeTime = section.duration("handshakeTimeout", default: settings.handshakeTime)
-        if settings.handshakeTime <= .zero {
-            section.report("no time for a handshake", at: "handshakeTimeout", fix: "write one such as \"30s\"")
-        }
+        settings.handshakeTime = section.positiveDuration("handshakeTimeout", default: settings.handshakeTime)
         let tlsMode: ListenerTLS.Mode
         switch mode {
         case .none: return nil
@@ -131,7 +128,7 @@ extension HubConfigurationReader {
         do throws(TLSFileProblem) {
             let client = if let made = clients[authorities] { made } else { try ClientTLS(authorities: authorities) }
             clients[authorities] = client
-            var tls = RouteTLS(policy: policy, client: client)
+            var tls = RouteTLS(policy: policy, authorities: authorities, client: client)
             tls.domains = domains
             tls.names = names
             return tls

@@ -21,27 +21,27 @@ struct PluginRegistry: Sendable {
         var names: Set<String> = []
         return sections.compactMap { section in
             let typeName = section.requiredString("plugin")
-            let name = section.string("name", default: typeName)
+            let name = section.has("name") ? section.requiredString("name") : typeName
+            let running = self.running(section)
             if !name.isEmpty, !names.insert(name).inserted {
                 section.report(
-                    "another plugin has the name \"\(name)\"",
+                    "another plugin has the name \(Quotation.of(name))",
                     at: section.has("name") ? "name" : "plugin",
-                    fix: "give it a name of its own with \"name\""
+                    fix: section.has("name") ? "choose another name" : "tell them apart: add \"name\" to one of them"
                 )
             }
-            let running = self.running(section)
-            let configuration = section.section("configuration") ?? ConfigurationSection()
-            guard !typeName.isEmpty else { return nil }
             guard let type = self.types[typeName] else {
-                let fix = Spelling.suggestion(for: typeName, among: self.types.keys)
-                let known = self.types.keys.sorted().joined(separator: ", ")
+                section.ignore("configuration")
+                guard !typeName.isEmpty else { return nil }
                 section.report(
-                    "there is no plugin \"\(typeName)\"",
+                    "there is no plugin \(Quotation.of(typeName))",
                     at: "plugin",
-                    fix: fix ?? "the plugins are: \(known)"
+                    fix: Spelling.suggestion(for: typeName, among: self.types.keys)
+                        ?? "name one of: \(self.types.keys.sorted().joined(separator: ", "))"
                 )
                 return nil
             }
+            guard let configuration = section.sectionOrEmpty("configuration") else { return nil }
             let services = self.makeServices(name, surroundings)
             do {
                 let plugin = try type.init(configuration: configuration, services: services)
@@ -71,31 +71,18 @@ struct PluginRegistry: Sendable {
 
     private func running(_ section: ConfigurationSection) -> Running {
         var result = Running(
-            timeLimit: section.duration("timeout", default: .seconds(10)),
+            timeLimit: section.positiveDuration("timeout", default: .seconds(10)),
             onFailure: section.enumeration("onFailure", default: FailurePolicy.defer)
         )
-        if result.timeLimit <= .zero {
-            section.report("the time limit is zero", at: "timeout", fix: "write one such as \"10s\"")
-        }
         if let limits = section.section("timeouts") {
-            for key in limits.keys {
-                let limit = limits.duration(key, default: result.timeLimit)
-                guard let stage = Stage(rawValue: key) else {
-                    let fix = Spelling.suggestion(for: key, among: Stage.allCases.map(\.rawValue))
-                    let known = Stage.allCases.map(\.rawValue).joined(separator: ", ")
-                    limits.report("there is no stage \"\(key)\"", at: key, fix: fix ?? "the stages are: \(known)")
-                    continue
-                }
-                if limit <= .zero { limits.report("the time limit is zero", at: key, fix: "write one such as \"10s\"") }
-                result.timeLimits[stage] = limit
+            for stage in Stage.allCases {
+                let limit = limits.positiveDuration(stage.rawValue, default: result.timeLimit)
+                if limits.has(stage.rawValue) { result.timeLimits[stage] = limit }
             }
         }
         if let breaker = section.section("breaker") {
             result.breaker.failures = breaker.integer("failures", in: 1...1_000_000, default: result.breaker.failures)
-            result.breaker.pause = breaker.duration("pause", default: result.breaker.pause)
-            if result.breaker.pause <= .zero {
-                breaker.report("the pause is zero", at: "pause", fix: "write one such as \"30s\"")
-            }
+            result.breaker.pause = breaker.positiveDuration("pause", default: result.breaker.pause)
         }
         return result
     }

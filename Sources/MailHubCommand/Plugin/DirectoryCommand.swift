@@ -6,6 +6,10 @@ struct DirectoryCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "directory",
         abstract: "Shows what the hub sees in the directory.",
+        discussion: """
+            EXAMPLE:
+              mailhub directory test ann@example.org
+            """,
         subcommands: [Test.self]
     )
 
@@ -14,6 +18,7 @@ struct DirectoryCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "test",
             abstract: "Shows why mail for an address would be accepted or refused.",
+            usage: "mailhub directory test <address> [--plugin <name>] [--json]",
             discussion: """
                 Asks the running hub: the server that answered, the filter that was sent, the entry, aliases, groups, the \
                 route, and what the caches say.

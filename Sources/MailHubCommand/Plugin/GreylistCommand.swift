@@ -6,6 +6,11 @@ struct GreylistCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "greylist",
         abstract: "Shows and changes what the Greylisting plugin remembers.",
+        discussion: """
+            EXAMPLES:
+              mailhub greylist list
+              mailhub greylist pass example.net --for 1h
+            """,
         subcommands: [List.self, Pass.self, Remove.self]
     )
 
@@ -23,6 +28,7 @@ struct GreylistCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "list",
             abstract: "Shows who waits, who has passed, and who is let through.",
+            usage: "mailhub greylist list [<text>] [--plugin <name>] [--json]",
             discussion: """
                 EXAMPLES:
                   mailhub greylist list
@@ -46,6 +52,7 @@ struct GreylistCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "pass",
             abstract: "Lets mail of a sender domain through for some time.",
+            usage: "mailhub greylist pass <domain> [--for <duration>] [--plugin <name>]",
             discussion: """
                 For mail that somebody waits for: a code, a password. Senders that tried before need not wait either.
 
@@ -73,6 +80,7 @@ struct GreylistCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "remove",
             abstract: "Forgets an entry, named as `list` shows it.",
+            usage: "mailhub greylist remove <key> [--plugin <name>] [--json]",
             discussion: """
                 EXAMPLE:
                   mailhub greylist remove pass/example.net

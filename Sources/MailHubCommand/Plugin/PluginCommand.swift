@@ -6,6 +6,11 @@ struct PluginCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "plugin",
         abstract: "Shows the plugins of the running hub, and asks them things.",
+        discussion: """
+            EXAMPLES:
+              mailhub plugin list
+              mailhub plugin run Greylisting list
+            """,
         subcommands: [PluginList.self, PluginRun.self]
     )
 }
@@ -60,6 +65,9 @@ struct PluginRun: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
         abstract: "Asks or tells a plugin something.",
+        usage: """
+            mailhub plugin run <name> <verb> [<argument> ...] [--option <k=v> ...]
+            """,
         discussion: """
             What a plugin understands is in its README, and in `mailhub plugin list --json`.
 
@@ -80,7 +88,7 @@ struct PluginRun: AsyncParsableCommand {
     @Argument(help: "What the verb takes.")
     var arguments: [String] = []
 
-    @Option(help: ArgumentHelp("An option of the verb; may be repeated.", valueName: "key=value"))
+    @Option(help: ArgumentHelp("An option of the verb; may be repeated.", valueName: "k=v"))
     var option: [String] = []
 
     @Flag(help: "One line of JSON for each row.")

@@ -53,7 +53,13 @@ package struct HookRunner: Sendable {
         var start = 0
         var state = state
         while start < hooks.count {
-            let call = ChainCall<Hook, State, Outcome>(hooks: hooks, start: start, state: state, logger: self.logger)
+            let call = ChainCall<Hook, State, Outcome>(
+                hooks: hooks,
+                start: start,
+                state: state,
+                eventLoop: self.eventLoop,
+                logger: self.logger
+            )
             // Ends by itself, or is cancelled and abandoned by the timer; `call.wait` awaits whichever comes first.
             let task = Task.immediate(executorPreference: self.executor) { await call.run(step) }
             if let result = call.result { return result }
@@ -95,7 +101,7 @@ package struct HookRunner: Sendable {
         guard let deadline = call.deadline else { return }
         watch.set(
             self.eventLoop.scheduleTask(deadline: deadline) {
-                if call.abandonIfOverdue(now: .now()) {
+                if call.abandonIfOverdue(now: self.eventLoop.now) {
                     task.cancel()
                 } else {
                     self.arm(watch, call, task)  // a later plugin of the chain is at work
@@ -150,10 +156,12 @@ private final class ChainCall<Hook: Sendable, State: Sendable, Outcome: Sendable
     }
     private let progress: Mutex<Progress>
     private let hooks: [Hooked<Hook>]
+    private let eventLoop: any EventLoop
     private let logger: Logger
 
-    init(hooks: [Hooked<Hook>], start: Int, state: State, logger: Logger) {
+    init(hooks: [Hooked<Hook>], start: Int, state: State, eventLoop: any EventLoop, logger: Logger) {
         self.hooks = hooks
+        self.eventLoop = eventLoop
         self.logger = logger
         self.progress = Mutex(Progress(index: start, state: state, deadline: .distantFuture))
     }
@@ -162,7 +170,7 @@ private final class ChainCall<Hook: Sendable, State: Sendable, Outcome: Sendable
         var (index, state) = self.progress.withLock { ($0.index, $0.state) }
         while index < self.hooks.count {
             let hooked = self.hooks[index]
-            let now = NIODeadline.now()
+            let now = self.eventLoop.now
             if hooked.health.mayCall(now: now) {
                 self.progress.withLock { progress in
                     progress.index = index
@@ -191,7 +199,7 @@ private final class ChainCall<Hook: Sendable, State: Sendable, Outcome: Sendable
 
     private func failed(_ hooked: Hooked<Hook>, _ error: any Error, timedOut: Bool) {
         self.log(.error, "plugin failed", hooked, error)
-        if hooked.health.failed(timedOut: timedOut, now: .now()) {
+        if hooked.health.failed(timedOut: timedOut, now: self.eventLoop.now) {
             self.log(.error, "plugin fails again and again: not asked for a while", hooked)
         }
     }

@@ -22,6 +22,11 @@ extension SMTPSession {
             self.end(with: .tooManyMessages(hostname: self.settings.hostname))
             return nil
         }
+        if self.isExhausted(self.listener.limits.messagesPerClient, .message) {
+            self.logger.info("too many messages of this client")
+            self.end(with: .tooManyMessagesOfClient(hostname: self.settings.hostname))
+            return nil
+        }
         if let size = parameters.size, size > self.listener.limits.messageSize {
             self.refuse(self.sequence.mailDecided(.refused(.messageTooLarge), envelope: envelope))
             return nil

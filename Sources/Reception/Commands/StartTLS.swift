@@ -4,7 +4,7 @@ import SMTP
 package import TransportSecurity
 
 /// How a listener's connections are encrypted.
-package struct ListenerTLS: Sendable {
+package struct ListenerTLS: Hashable, Sendable {
     /// When the handshake is.
     package enum Mode: Hashable, Sendable {
         /// When the client asks for it (RFC 3207).
@@ -20,6 +20,16 @@ package struct ListenerTLS: Sendable {
     package init(mode: Mode, server: ServerTLS) {
         self.mode = mode
         self.server = server
+    }
+
+    /// Whether both say the same; the certificates themselves may differ, as files change.
+    package static func == (left: ListenerTLS, right: ListenerTLS) -> Bool {
+        left.mode == right.mode && left.server.settings == right.server.settings
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(self.mode)
+        hasher.combine(self.server.settings)
     }
 }
 

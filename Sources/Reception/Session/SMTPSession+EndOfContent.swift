@@ -29,6 +29,7 @@ extension SMTPSession {
         switch verdict {
         case .accepted(let size, let recipients):
             self.messages += 1
+            self.note(.message)
             self.finalReply(.queued(identifier), count: transaction.acceptedRecipients)
             self.tell(.messageAccepted(queueIdentifier: identifier, size: size, recipients: recipients))
             if recipients > 0 { await self.tellQueued(transaction, envelope) }
@@ -38,6 +39,7 @@ extension SMTPSession {
             self.tell(.messageRefused(reply))
         case .byRecipient(let replies):
             self.messages += 1
+            self.note(.message)
             for reply in replies { self.reply(reply) }
             for reply in replies where reply.code.replyClass != .completion {
                 self.logRefused(transaction, envelope, reply)
@@ -64,10 +66,8 @@ extension SMTPSession {
 
     /// LMTP has a reply for each accepted recipient (RFC 2033 section 4.2).
     private func finalReply(_ reply: Reply, count: Int) {
-        guard self.listener.role == .lmtp else {
-            return reply.code.replyClass == .permanentFailure ? self.refuse(reply) : self.reply(reply)
-        }
-        for _ in 0..<count { self.reply(reply) }
+        for _ in 0..<(self.listener.role == .lmtp ? count : 1) { self.reply(reply) }
+        if reply.code.replyClass == .permanentFailure { self.countError() }
     }
 
     private func decide(_ envelope: Envelope) async -> Verdict {

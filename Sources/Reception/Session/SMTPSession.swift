@@ -45,6 +45,8 @@ package actor SMTPSession {
     let settings: ReceptionSettings
     let services: ReceptionServices
     let clientAddress: IPAddress
+    /// What the client did on its other connections.
+    let rates: ClientRates
     let identifier: String
     let runner: HookRunner
     var logger: Logger
@@ -80,7 +82,7 @@ package actor SMTPSession {
     /// The hub shuts down: 421 as soon as no transaction is open.
     private var isDraining = false
     var isReadRequested = false
-    var lastActivity = NIODeadline.now()
+    var lastActivity: NIODeadline
     var timer: Scheduled<Void>?
 
     /// Makes the session of an accepted connection; it is silent until `run()`.
@@ -90,14 +92,17 @@ package actor SMTPSession {
         listener: ListenerSettings,
         settings: ReceptionSettings,
         services: ReceptionServices,
+        rates: ClientRates,
         executor: EventLoopTaskExecutor
     ) {
         self.channel = channel
         self.eventLoop = channel.eventLoop
+        self.lastActivity = channel.eventLoop.now
         self.clientAddress = clientAddress
         self.listener = listener
         self.settings = settings
         self.services = services
+        self.rates = rates
         self.identifier = QueueID.make(at: services.clock.now).description
         var logger = services.logger
         logger[metadataKey: "session"] = "\(self.identifier)"
@@ -267,6 +272,11 @@ package actor SMTPSession {
     }
 
     private func greet() async {
+        if self.isExhausted(self.listener.limits.errorsPerClient, .error) {
+            self.isGreeted = true
+            self.logger.info("too many errors of this client")
+            return self.end(with: .tooManyErrors(hostname: self.settings.hostname))
+        }
         var refusal = self.tlsRefusal
         if refusal == nil, !self.settings.hooks.connect.isEmpty {
             let context = self.context

@@ -24,7 +24,8 @@ struct ContextFailure: Error, CustomStringConvertible {
     enum Side { case server, client }
 
     /// Forward secrecy and authenticated encryption first; CBC for old peers, to which the alternative is no TLS (RFC 9325).
-    static let standardCiphers = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:!aNULL:!eNULL:!PSK:!SRP:!DSS:!ARIA:!CAMELLIA:!AESCCM8"
+    static let standardCiphers =
+        "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:!aNULL:!eNULL:!PSK:!SRP:!DSS:!ARIA:!CAMELLIA:!AESCCM8"
     /// For delivery where plain text is the alternative (RFC 7435): whatever the peer can.
     static let opportunisticCiphers =
         "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:DHE+AESGCM:DHE+AES:RSA+AES:!eNULL:!PSK:!SRP:!DSS"

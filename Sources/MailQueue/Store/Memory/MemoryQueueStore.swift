@@ -97,8 +97,8 @@ package final class MemoryQueueStore: QueueStore {
         withContent: Bool
     ) async throws(StoreError) -> LoadedMessage? {
         let message = try self.read { state in state.entries[id].map { Self.loaded($0, positions, withContent) } }
-        if withContent, let name = message?.content.fileName, !PosixFile.exists(self.content.path(of: name)) {
-            throw .damaged(id, "the content file \(name) is missing")
+        if withContent, let damage = message.flatMap({ self.content.damage(of: $0.content) }) {
+            throw .damaged(id, damage)
         }
         return message
     }

@@ -68,8 +68,8 @@ package final class SQLiteQueueStore: QueueStore {
         let content = self.content
         return try await self.reader.read { statements in
             let message = try statements.load(id, positions: positions, withContent: withContent)
-            if withContent, case .file(let name, _) = message?.content, !PosixFile.exists(content.path(of: name)) {
-                throw StoreError.damaged(id, "the content file \(name) is missing")
+            if withContent, let damage = message.flatMap({ content.damage(of: $0.content) }) {
+                throw StoreError.damaged(id, damage)
             }
             return message
         }
