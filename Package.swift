@@ -128,7 +128,11 @@ let package = Package(
         tests("DNSResolverTests", ["DNSResolver", "MailHubPlugin", "SMTP", "TestSupport", logging]),
         tests(
             "ReceptionTests",
-            ["Reception", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioEmbedded, logging]
+            [
+                "Reception", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "TransportSecurity",
+                "TestSupport",
+                nioCore, nioPosix, nioEmbedded, logging,
+            ]
         ),
         tests(
             "DeliveryTests",
