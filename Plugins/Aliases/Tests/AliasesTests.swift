@@ -150,7 +150,7 @@ struct AliasesTests {
             [#"{"aliases": {"a@x.example": []}}"#, "$.aliases[\"a@x.example\"]: leads nowhere"],
             [
                 #"{"aliases": {"a@x.example": ["b"]}}"#,
-                #"$.aliases[\"a@x.example\"][0]: "b" is not an address such as "ann@example.org" or "@example.org""#,
+                #"$.aliases["a@x.example"][0]: "b" is not an address such as "ann@example.org" or "@example.org""#,
                 "$.aliases[\"a@x.example\"]: leads nowhere",
             ],
             [#"{"aliases": {"a": ["b@x.example"]}}"#, #"$.aliases.a: "a" is not an address"#],

@@ -143,12 +143,17 @@ package final class SessionClient: Sendable {
     // MARK: To the server
 
     /// One read of the server's gets these octets.
-    package func send(_ octets: some Collection<UInt8>) async {
-        let buffer = ByteBuffer(bytes: octets)
+    package func send(_ octets: some Collection<UInt8>) async { await self.send(reads: [octets]) }
+
+    /// Each of the reads is carried out, as far as nothing has to be awaited, before the next one comes.
+    package func send(reads: some Sequence<some Collection<UInt8>>) async {
         let channel = self.channel
-        channel.eventLoop.execute {
-            channel.pipeline.syncOperations.fireChannelRead(NIOAny(buffer))
-            channel.pipeline.syncOperations.fireChannelReadComplete()
+        for read in reads {
+            let buffer = ByteBuffer(bytes: read)
+            channel.eventLoop.execute {
+                channel.pipeline.syncOperations.fireChannelRead(NIOAny(buffer))
+                channel.pipeline.syncOperations.fireChannelReadComplete()
+            }
         }
         await self.settle()
     }

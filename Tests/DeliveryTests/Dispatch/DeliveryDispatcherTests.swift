@@ -7,7 +7,7 @@ import SMTP
 import Synchronization
 import Testing
 
-@Suite("RFC 5321 section 4.5.4.1: what a destination is sent, and when", .timeLimit(.minutes(1)))
+@Suite("RFC 5321 section 4.5.4.1: what a destination is sent, and when", .timeLimit(.minutes(5)))
 struct DeliveryDispatcherTests {
     private let mx = Destination(route: "internet", domain: "a.example")
     private let other = Destination(route: "internet", domain: "b.example")

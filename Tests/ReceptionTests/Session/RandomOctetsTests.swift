@@ -52,7 +52,7 @@ struct RandomOctetsTests {
         limits.messageSize = 65536
         server.listener = ListenerSettings(name: "mx", address: "", port: 25, role: .mx, limits: limits)
         let client = try await SessionClient.connect(to: server)
-        for read in reads { await client.send(read) }
+        await client.send(reads: reads)
         // Contents that go through a file take a while: a client that has said all waits for the end.
         try await client.quiet()
         await client.disconnect()
