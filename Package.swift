@@ -65,6 +65,7 @@ let package = Package(
         .executable(name: "mailhub", targets: ["MailHubCommand"]),
         .library(name: "MailHub", targets: ["MailHub"]),
         .library(name: "MailHubPlugin", targets: ["MailHubPlugin"]),
+        .library(name: "MailHubPluginTesting", targets: ["MailHubPluginTesting"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
@@ -78,17 +79,26 @@ let package = Package(
     targets: [
         module("SMTP", [nioCore]),
         module("InternetMessage", ["SMTP", nioCore]),
-        module("MailHubPlugin", ["SMTP", "InternetMessage", nioCore, logging]),
+        module("MailHubPlugin", ["SMTP", "InternetMessage", nioCore, logging, metrics]),
         module("MailQueue", ["SMTP", nioCore, nioPosix, logging, grdb, sqlite, collections]),
+        module("KeyValueStorage", ["MailHubPlugin", "SMTP", logging, grdb]),
         .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
         module("DNSResolver", ["CUnbound", "MailHubPlugin", "SMTP", logging]),
         module("Reception", ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]),
+        module(
+            "MailHubPluginTesting",
+            [
+                "Reception", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, nioEmbedded,
+                logging,
+            ]
+        ),
         module("Delivery", ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]),
         module("Administration", ["SMTP", "MailQueue", nioCore, nioPosix, logging]),
         module(
             "MailHub",
             [
-                "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "DNSResolver", "Reception", "Delivery",
+                "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "KeyValueStorage", "DNSResolver", "Reception",
+                "Delivery",
                 "Administration", nioCore, nioPosix, logging, serviceLifecycle, unixSignals,
             ]
         ),
@@ -102,7 +112,7 @@ let package = Package(
         .target(name: "TestSupport", path: "Tests/TestSupport"),
         .target(
             name: "PluginTestSupport",
-            dependencies: ["MailHubPlugin"],
+            dependencies: ["MailHubPlugin", "MailHubPluginTesting"],
             path: "Tests/PluginTestSupport",
             packageAccess: false,
             swiftSettings: settings
@@ -110,20 +120,40 @@ let package = Package(
         tests("SMTPTests", ["SMTP", nioCore]),
         tests("InternetMessageTests", ["InternetMessage", "SMTP", nioCore]),
         tests("MailQueueTests", ["MailQueue", "SMTP", nioCore, nioPosix, logging, grdb]),
+        tests("KeyValueStorageTests", ["KeyValueStorage", "MailHubPlugin", "SMTP", "TestSupport", logging]),
+        tests("MailHubPluginTestingTests", ["MailHubPluginTesting", "MailHubPlugin", "SMTP", logging]),
         tests("IntegrationTests", ["TestSupport", "MailHubCommand"]),
-        tests("CrashTests", ["TestSupport", "MailHubCommand"]),
+        tests(
+            "CrashTests",
+            ["TestSupport", "MailHubCommand", "CrashProbe", "MailQueue", "SMTP", nioCore, nioPosix, logging]
+        ),
+        .executableTarget(
+            name: "CrashProbe",
+            dependencies: ["MailQueue", "SMTP", nioCore, nioPosix, logging],
+            path: "Tests/CrashProbe",
+            swiftSettings: settings
+        ),
         tests("DNSResolverTests", ["DNSResolver", "MailHubPlugin", "SMTP", "TestSupport", logging]),
         tests(
             "ReceptionTests",
-            ["Reception", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioEmbedded, logging]
+            [
+                "Reception", "MailHubPluginTesting", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore,
+                nioEmbedded, logging,
+            ]
         ),
         tests(
             "DeliveryTests",
             ["Delivery", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]
         ),
         tests("AdministrationTests", ["Administration", "SMTP", nioCore, nioPosix, logging]),
-        tests("MailHubTests", ["MailHub", "MailHubPlugin", "SMTP", logging]),
-        tests("MailHubCommandTests", ["MailHubCommand", "Administration", "SMTP", argumentParser]),
+        tests(
+            "MailHubTests",
+            [
+                "MailHub", "MailHubPlugin", "Administration", "Delivery", "MailQueue", "Reception", "SMTP",
+                "StaticRecipients", "SizeLimits", logging,
+            ]
+        ),
+        tests("MailHubCommandTests", ["MailHubCommand", "Administration", "SMTP", "TestSupport", argumentParser]),
         tests("ArchitectureTests", []),
     ] + plugins.flatMap(plugin)
 )

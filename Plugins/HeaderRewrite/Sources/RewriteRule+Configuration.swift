@@ -30,10 +30,7 @@ extension RewriteRule {
 
     private mutating func readField(_ section: ConfigurationSection) {
         let name = section.requiredString("field")
-        guard section.has("field"), !name.isEmpty else {
-            if section.has("field") { section.report("no field is named", at: "field", fix: "write a field's name") }
-            return
-        }
+        guard !name.isEmpty else { return }  // told already
         self.field = name
         let isPattern = name.contains { "*?".contains($0) }
         if !Self.isName(name) {
@@ -98,7 +95,7 @@ extension RewriteRule {
         let field = section.requiredString("field")
         let pattern = section.value("value", expected: Self.patternForm) { ValuePattern($0) }
         let isAbsent = section.boolean("absent", default: false)
-        if section.has("field"), !Self.isName(field) {
+        if !field.isEmpty, !Self.isName(field) {
             section.report(
                 "\"\(field)\" cannot name a field",
                 at: "field",

@@ -236,7 +236,7 @@ struct HeaderRewriteTests {
                 #"{"rules": [{"action": "drop", "field": "X", "value": "1"}]}"#,
                 #"action: "drop" is not one of "add", "insert", "replace", "set", "remove""#,
             ],
-            [#"{"rules": [{"action": "remove", "field": ""}]}"#, "field: no field is named"],
+            [#"{"rules": [{"action": "remove", "field": ""}]}"#, "field: is empty"],
             [#"{"rules": [{"action": "remove", "field": "A B"}]}"#, #"field: "A B" cannot name a field"#],
             [
                 #"{"rules": [{"action": "add", "field": "X-*", "value": "1"}]}"#,

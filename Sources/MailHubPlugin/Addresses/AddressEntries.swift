@@ -68,7 +68,7 @@ public struct AddressEntries {
                 AddressPattern($0, allowingDomain: allowingDomainTargets)
             }
             guard let pattern = AddressPattern(key) else {
-                inline.report("\"\(key)\" is not an address", at: key, fix: "write \(AddressPattern.form)")
+                inline.report("\"\(key)\" is not an address", withKey: key, fix: "write \(AddressPattern.form)")
                 continue
             }
             guard let targets else { continue }
