@@ -47,7 +47,7 @@ func plugin(_ name: String) -> [Target] {
         ),
         .testTarget(
             name: "\(name)Tests",
-            dependencies: [.init(stringLiteral: name), "MailHubPlugin", "PluginTestSupport"],
+            dependencies: [.init(stringLiteral: name), "MailHubPlugin", "MailHubPluginTesting", "PluginTestSupport"],
             path: "Plugins/\(name)/Tests",
             packageAccess: false,
             swiftSettings: settings
