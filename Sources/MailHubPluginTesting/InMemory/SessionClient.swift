@@ -1,5 +1,5 @@
 package import Logging
-import MailHubPlugin
+package import MailHubPlugin
 import MailQueue
 import NIOCore
 package import NIOEmbedded
@@ -79,23 +79,46 @@ package final class SessionClient: Sendable {
             self.rates = rates
             self.client = client
         }
+
+        /// Serves example.org and example.com.
+        package static func standard(
+            _ intake: any MessageIntake,
+            plugins: [ConfiguredPlugin] = []
+        ) throws -> Server {
+            guard let host = Domain("hub.example.org"), let first = Domain("example.org"),
+                let second = Domain("example.com"), let postmaster = Mailbox("postmaster@example.org")
+            else { throw Silence(received: "") }
+            return Server(
+                settings: ReceptionSettings(
+                    host: host,
+                    servedDomains: [first, second],
+                    relayNetworks: [],
+                    postmaster: postmaster,
+                    hooks: HookChains(plugins)
+                ),
+                intake: intake
+            )
+        }
     }
 
     /// Connects a client and begins the session.
     ///
     /// - Parameter loop: the event loop; several clients may share one, and with it the time.
-    package static func connect(to server: Server, on loop: NIOAsyncTestingEventLoop = .init()) async throws
-        -> SessionClient
-    {
+    package static func connect(
+        to server: Server,
+        on loop: NIOAsyncTestingEventLoop = .init(),
+        prepare: (NIOAsyncTestingChannel) async throws -> Void = { _ in }
+    ) async throws -> SessionClient {
         let channel = NIOAsyncTestingChannel(loop: loop)
         try await channel.connect(to: SocketAddress(ipAddress: server.client.description, port: 40_000)).get()
         channel.localAddress = try SocketAddress(ipAddress: "192.0.2.25", port: 25)
+        try await prepare(channel)
         let client = SessionClient(server, channel)
         let session = client.session
         let finish = client.isFinished
         _ = await session.attach()
         // Ends when the channel is closed; `disconnected(within:)` waits for it.
-        Task(executorPreference: EventLoopTaskExecutor(loop)) {
+        Task {
             await session.run()
             try? await channel.close()
             finish.set()
@@ -175,6 +198,20 @@ package final class SessionClient: Sendable {
         await self.settle()
         try await self.collect()
         return self.output.withLock { String(buffer: $0.pending) }
+    }
+
+    /// Waits until the session has nothing under way: it asks for input, or has ended.
+    func quiet() async throws {
+        for _ in 0..<10_000 {
+            await self.settle()
+            let isIdle = await self.session.isIdle
+            if isIdle || self.isFinished.value {
+                try await self.collect()
+                return
+            }
+            try await Task.sleep(for: .milliseconds(1))
+        }
+        throw Silence(received: self.transcript)
     }
 
     /// Everything that the server has said.

@@ -45,12 +45,12 @@ struct SMTPDialogueTests {
         "What is said, and what becomes of each recipient",
         arguments: [
             Dialogue(
-                "a command at a time (S5321-4.3.1-01, S5321-3.3-13, S5321-4.1.1-02)",
+                "a command at a time (S5321-4.3.1-01, S5321-3.3-13, S5321-4.1.1-02, S5321-4.1.1.1-03, S5321-F.6-01, S5321-3.6.1-01)",
                 expecting: ["0 relayed 250 2.0.0"],
                 lines: [Self.mail, "RCPT TO:<r@b.example>", "DATA", "."]
             ),
             Dialogue(
-                "all in one write, where PIPELINING is offered (S2920-3.1-01, -03)",
+                "all in one write, where PIPELINING is offered (S2920-3.1-01, S2920-3.1-03)",
                 ["PIPELINING"],
                 ["MAIL": .raw(""), "RCPT": .raw(""), "DATA": "250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n354 Go on"],
                 expecting: ["0 relayed 250 2.0.0"],
@@ -68,7 +68,7 @@ struct SMTPDialogueTests {
                 expecting: ["0 relayed+dsn 250 2.0.0"]
             ),
             Dialogue(
-                "some recipients refused (S5321-4.2.1-01, -02)",
+                "some recipients refused (S5321-4.2.1-01, S5321-4.2.1-02)",
                 ["PIPELINING"],
                 ["RCPT TO:<a": "550 5.1.1 No", "RCPT TO:<b": "450 4.2.1 Later"],
                 to: Self.three,
@@ -159,7 +159,7 @@ struct SMTPDialogueTests {
             Dialogue("codes that are none (S5321-4.2-09)", [], ["MAIL": "699 Hm"], expecting: ["0 deferred 699"]),
             Dialogue("a content answered with 1yz (S5321-4.2-09)", [], [".": "150 Hm"], expecting: ["0 deferred 150"]),
             Dialogue(
-                "replies without text, and of several lines (S5321-4.2-03, -06, S5321-4.2.1-04)",
+                "replies without text, and of several lines (S5321-4.2-03, S5321-4.2-06, S5321-4.2.1-04)",
                 [],
                 ["MAIL": .raw("250\r\n"), "RCPT": .raw("250 \r\n"), ".": .raw("250-a\r\n250-\r\n250\r\n")],
                 expecting: ["0 relayed 250"]
@@ -171,7 +171,7 @@ struct SMTPDialogueTests {
                 expecting: ["0 relayed 250"]
             ),
             Dialogue(
-                "HELO where EHLO is unknown (S5321-2.2.1-03, -04, S5321-4.1.1.1-02)",
+                "HELO where EHLO is unknown (S5321-2.2.1-03, S5321-2.2.1-04, S5321-4.1.1.1-02)",
                 ["SIZE"],
                 ["EHLO": "502 5.5.1 No", "HELO": "250 mx.example"],
                 expecting: ["0 relayed 250 2.0.0"],
@@ -244,12 +244,16 @@ struct SMTPDialogueTests {
             #expect(heard.connections == 1)
             #expect(!heard.wasRushed, "nothing is sent ahead without PIPELINING")
             #expect(heard.lines.first == "CONNECT")
+            // S5321-2.3.5-02, S5321-4.1.1.1-02: our name and nothing else.
             #expect(heard.lines.dropFirst().first == (dialogue.dialect == .smtp ? "EHLO" : "LHLO") + " hub.example.org")
             if let lines = dialogue.lines { #expect(Array(heard.lines.dropFirst(2)) == lines + ["QUIT"]) }
         }
     }
 
-    @Test("More than 100 recipients go in several transactions (S5321-4.5.3.1.8-04)", arguments: [100, 101, 250])
+    @Test(
+        "More than 100 recipients go in several transactions, in large groups (S5321-4.5.3.1.8-04, S2920-3.1-04)",
+        arguments: [100, 101, 250]
+    )
     func manyRecipients(count: Int) async throws {
         try await ScriptedServer.run(Script(["PIPELINING"])) { server in
             let job = try job(to: try (0..<count).map { try recipient("r\($0)@b.example") })
@@ -288,7 +292,7 @@ struct SMTPDialogueTests {
     }
 
     @Test(
-        "Content arrives octet by octet (S5321-4.5.2-01, S5321-4.1.1.4-03, -04, S5321-3.3-14)",
+        "Content arrives octet by octet (S5321-4.5.2-01, S5321-4.1.1.4-03, S5321-4.1.1.4-04, S5321-3.3-14)",
         arguments: [
             Content(testDescription: "dots", sent: ".\r\n..\r\n.x\r\nx.\r\n\r\n.\r\n"),
             Content(testDescription: "empty", sent: ""),
@@ -298,6 +302,10 @@ struct SMTPDialogueTests {
             Content(testDescription: "8 bit", sent: "Subject: x\r\n\r\nGrüße \u{1F600}\r\n"),
             Content(testDescription: "the longest line", sent: String(repeating: ".", count: 998) + "\r\n"),
             Content(testDescription: "NUL", sent: "a\0b\r\n"),
+            Content(
+                testDescription: "a Return-Path stays, and no field is added (S5321-4.4-14, S5321-6.4-01)",
+                sent: "Return-Path: <x@a.example>\r\nSubject: x\r\n\r\n"
+            ),
         ],
         [false, true]
     )
