@@ -84,7 +84,16 @@ let package = Package(
         module("KeyValueStorage", ["MailHubPlugin", "SMTP", logging, grdb]),
         .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
         module("DNSResolver", ["CUnbound", "MailHubPlugin", "SMTP", logging]),
-        module("Reception", ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]),
+        .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
+        module("TransportSecurity", ["COpenSSL", nioCore]),
+        module(
+            "Reception",
+            ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "TransportSecurity", nioCore, nioPosix, logging]
+        ),
+        module(
+            "Delivery",
+            ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "TransportSecurity", nioCore, nioPosix, logging]
+        ),
         module(
             "MailHubPluginTesting",
             [
@@ -92,14 +101,13 @@ let package = Package(
                 logging,
             ]
         ),
-        module("Delivery", ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]),
         module("Administration", ["SMTP", "MailQueue", nioCore, nioPosix, logging]),
         module(
             "MailHub",
             [
                 "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "KeyValueStorage", "DNSResolver", "Reception",
-                "Delivery",
-                "Administration", nioCore, nioPosix, logging, serviceLifecycle, unixSignals,
+                "Delivery", "Administration", "TransportSecurity", nioCore, nioPosix, logging, serviceLifecycle,
+                unixSignals,
             ]
         ),
         .executableTarget(
@@ -117,6 +125,7 @@ let package = Package(
             packageAccess: false,
             swiftSettings: settings
         ),
+        .systemLibrary(name: "CMalloc", path: "Tests/CMalloc"),
         tests("SMTPTests", ["SMTP", nioCore]),
         tests("InternetMessageTests", ["InternetMessage", "SMTP", nioCore]),
         tests("MailQueueTests", ["MailQueue", "SMTP", nioCore, nioPosix, logging, grdb]),
@@ -133,13 +142,16 @@ let package = Package(
             path: "Tests/CrashProbe",
             swiftSettings: settings
         ),
+        tests(
+            "TransportSecurityTests",
+            ["TransportSecurity", "TestSupport", "CMalloc", nioCore, nioPosix, nioEmbedded]
+        ),
         tests("DNSResolverTests", ["DNSResolver", "MailHubPlugin", "SMTP", "TestSupport", logging]),
         tests(
             "ReceptionTests",
             [
                 "Reception", "MailHubPluginTesting", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue",
-                "TestSupport", nioCore, nioPosix,
-                nioEmbedded, logging,
+                "TransportSecurity", "TestSupport", nioCore, nioPosix, nioEmbedded, logging,
             ]
         ),
         tests(

@@ -1,6 +1,7 @@
 import NIOCore
 import NIOPosix
 import SMTP
+import TransportSecurity
 
 /// Why a connection is of no more use.
 enum ConnectionFailure: Error, CustomStringConvertible {
@@ -34,6 +35,7 @@ actor SMTPClientConnection {
     private var failure: ConnectionFailure?
     private var waiter: CheckedContinuation<Result<Reply, ConnectionFailure>, Never>?
     private var timer: Scheduled<Void>?
+    private var handshakeWaiter: CheckedContinuation<Result<TLSParameters, TLSFailure>, Never>?
 
     private init(_ channel: any Channel) {
         self.channel = channel
@@ -95,7 +97,12 @@ actor SMTPClientConnection {
 
     fileprivate func fail(_ failure: ConnectionFailure) {
         if self.failure == nil { self.failure = failure }
+        self.handshakeEnded(.failure(.closedInHandshake))
         self.serve()
+    }
+
+    fileprivate func handshakeEnded(_ result: Result<TLSParameters, TLSFailure>) {
+        self.handshakeWaiter.take()?.resume(returning: result)
     }
 
     private func serve() {
@@ -157,6 +164,25 @@ actor SMTPClientConnection {
         }.get()
     }
 
+    /// Does the handshake: called when the server has answered STARTTLS with 220.
+    func startTLS(
+        _ client: ClientTLS,
+        expecting expectation: TLSExpectation,
+        limit: Duration
+    ) async throws -> TLSParameters {
+        // Whatever has come behind the reply came in the clear: an attacker's words are not taken for the server's.
+        guard self.isQuiet, self.input.readableBytes == 0 else {
+            throw TLSFailure.protocolError("octets in the clear behind the reply to STARTTLS")
+        }
+        let handler = try TLSHandler(client: client, expecting: expectation, handshakeTime: limit)
+        try self.channel.pipeline.syncOperations.addHandler(handler, position: .first)
+        return try await withTaskCancellationHandler {
+            await withCheckedContinuation { self.handshakeWaiter = $0 }
+        } onCancel: {
+            self.channel.close(promise: nil)  // ends the wait
+        }.get()
+    }
+
     private func giveUp() {
         self.fail(.timedOut)
         self.channel.close(promise: nil)
@@ -186,7 +212,15 @@ private final class ClientChannelHandler: ChannelInboundHandler {
         self.connection.assumeIsolated { $0.fail(.closed) }
     }
 
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard case .established(let facts) = event as? TLSEvent else { return }
+        self.connection.assumeIsolated { $0.handshakeEnded(.success(facts)) }
+    }
+
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if let failure = error as? TLSFailure {
+            self.connection.assumeIsolated { $0.handshakeEnded(.failure(failure)) }
+        }
         context.close(promise: nil)
     }
 }

@@ -14,6 +14,8 @@ actor SMTPTransportSession: TransportSession {
     private let connection: SMTPClientConnection
     private let host: String
     private let capabilities: ServerCapabilities
+    /// Protocol, cipher and verification of TLS; `nil` in the clear.
+    nonisolated let security: String?
     private let settings: SMTPTransport.Settings
     private let content: ContentDirectory
     private var isOpen = true
@@ -24,12 +26,14 @@ actor SMTPTransportSession: TransportSession {
         connection: SMTPClientConnection,
         host: String,
         capabilities: ServerCapabilities,
+        security: String?,
         settings: SMTPTransport.Settings,
         content: ContentDirectory
     ) {
         self.connection = connection
         self.host = host
         self.capabilities = capabilities
+        self.security = security
         self.settings = settings
         self.content = content
     }

@@ -201,7 +201,7 @@ package final class SessionClient: Sendable {
     }
 
     /// Waits until the session has nothing under way: it asks for input, or has ended.
-    func quiet() async throws {
+    package func quiet() async throws {
         for _ in 0..<10_000 {
             await self.settle()
             let isIdle = await self.session.isIdle

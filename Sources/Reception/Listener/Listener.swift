@@ -120,6 +120,8 @@ package final class Listener: Sendable {
             "connection refused: too many",
             metadata: ["listener": "\(self.settings.name)", "peer": "\(client)"]
         )
+        // A client that speaks TLS from the start would not understand a reply.
+        guard self.settings.tls?.mode != .implicit else { return connection.close(promise: nil) }
         var buffer = ByteBuffer()
         Reply.tooManyConnections(hostname: self.current().hostname).write(to: &buffer)
         connection.writeAndFlush(buffer).whenComplete { _ in connection.close(promise: nil) }

@@ -1,4 +1,5 @@
 import MailHubPlugin
+import MailHubPluginTesting
 import MailQueue
 import SMTP
 import Synchronization
@@ -21,6 +22,10 @@ struct SessionEndTests {
         func accept(_ message: NewMessage) async throws(StoreError) {
             await withCheckedContinuation { continuation in self.gate.withLock { $0 = continuation } }
             try await self.recording.accept(message)
+        }
+
+        func accept(_ messages: [NewMessage], failing failures: [RecipientFailure]) async throws(StoreError) {
+            for message in messages { try await self.accept(message) }
         }
 
         func open() { self.gate.withLock { $0.take() }?.resume() }
