@@ -47,7 +47,7 @@ func plugin(_ name: String) -> [Target] {
         ),
         .testTarget(
             name: "\(name)Tests",
-            dependencies: [.init(stringLiteral: name), "MailHubPlugin", "PluginTestSupport"],
+            dependencies: [.init(stringLiteral: name), "MailHubPlugin", "MailHubPluginTesting", "PluginTestSupport"],
             path: "Plugins/\(name)/Tests",
             packageAccess: false,
             swiftSettings: settings
@@ -120,7 +120,7 @@ let package = Package(
         .target(name: "TestSupport", path: "Tests/TestSupport"),
         .target(
             name: "PluginTestSupport",
-            dependencies: ["MailHubPlugin"],
+            dependencies: ["MailHubPlugin", "MailHubPluginTesting"],
             path: "Tests/PluginTestSupport",
             packageAccess: false,
             swiftSettings: settings

@@ -9,16 +9,15 @@ public func session(
     isRelayClient: Bool = false,
     user: String? = nil
 ) -> SessionContext {
-    let facts = Facts()
-    if let user { facts[AuthenticatedUser.self] = AuthenticatedUser(user) }
-    return SessionContext(
+    SessionContext(
         identifier: "s1",
         clientAddress: IPAddress(address) ?? .ipv4(0),
         listener: listener,
         role: role,
         helloName: "client.example",
         isRelayClient: isRelayClient,
-        facts: facts,
+        authenticatedIdentity: user,
+        facts: Facts(),
         logger: Logger(label: "test")
     )
 }

@@ -9,6 +9,9 @@ public struct Aliases: RecipientResolver, OperatorHook {
         self.map = AliasMap(reading: configuration)
     }
 
+    /// What recipients become.
+    public var edits: Set<EditTarget> { [.recipients] }
+
     /// What an alias leads to; addresses that are no aliases are other resolvers' business.
     public func resolve(_ mailbox: Mailbox, _ session: SessionContext) async throws -> RecipientResolution {
         let destination: AliasMap.Destination?

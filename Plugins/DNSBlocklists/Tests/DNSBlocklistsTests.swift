@@ -169,8 +169,10 @@ struct DNSBlocklistsTests {
         ),
     ])
     func answers(_ row: Row) async throws {
-        let services = TestServices()
-        row.names.forEach { services.resolver.answer($1, for: $0) }
+        var services = TestServices()
+        let zones = ScriptedZones()
+        services.resolver = zones
+        row.names.forEach { zones.answer($1, for: $0) }
         let plugin = try services.make(DNSBlocklists.self, #"{"lists": [\#(row.lists)]\#(row.more)}"#)
         let session = session(from: row.client, isRelayClient: row.isRelayClient)
         #expect(describe(try await plugin.connected(session)) == "next")
@@ -183,8 +185,10 @@ struct DNSBlocklistsTests {
         arguments: [("127.0.0.2", 3, "554 5.7.1"), ("127.0.0.2", 2, "421 4.7.1"), ("?", 3, "next")]
     )
     func atConnect(_ answer: String, weight: Int, outcome: String) async throws {
-        let services = TestServices()
-        services.resolver.answer(answer, for: "1.2.0.192.bad.example")
+        var services = TestServices()
+        let zones = ScriptedZones()
+        services.resolver = zones
+        zones.answer(answer, for: "1.2.0.192.bad.example")
         let lists = #"{"zone": "bad.example", "weight": \#(weight)}"#
         let plugin = try services.make(
             DNSBlocklists.self,
@@ -198,8 +202,10 @@ struct DNSBlocklistsTests {
 
     @Test("lists are asked once for a session, a sender's domain once for a transaction")
     func asksOnce() async throws {
-        let services = TestServices()
-        services.resolver.answer("127.0.0.2", for: "1.2.0.192.bad.example")
+        var services = TestServices()
+        let zones = ScriptedZones()
+        services.resolver = zones
+        zones.answer("127.0.0.2", for: "1.2.0.192.bad.example")
         let lists = #"[{"zone": "bad.example"}, {"zone": "doms.example", "of": "senderDomain"}]"#
         let plugin = try services.make(DNSBlocklists.self, #"{"lists": \#(lists), "testEvery": "0s"}"#)
         let (session, transaction) = (session(), transaction())
@@ -207,7 +213,7 @@ struct DNSBlocklistsTests {
             let outcome = try await plugin.recipient(recipient("bob@example.org"), transaction, session)
             #expect(describe(outcome) == Self.refused)
         }
-        #expect(services.resolver.asked == ["1.2.0.192.bad.example", "example.com.doms.example"])
+        #expect(zones.asked == ["1.2.0.192.bad.example", "example.com.doms.example"])
         #expect(session.facts[BlocklistScore.self]?.zones == ["bad.example"])
         #expect(services.counters.snapshot == ["refused": 3, "listed": 1])
         #expect(transaction.facts[BlocklistScore.self]?.score == 0)
@@ -215,9 +221,11 @@ struct DNSBlocklistsTests {
 
     @Test("a list that does not answer in time is unavailable")
     func late() async throws {
-        let services = TestServices()
-        services.resolver.hang(on: "1.2.0.192.slow.example")
-        services.resolver.answer("127.0.0.2", for: "1.2.0.192.bad.example")
+        var services = TestServices()
+        let zones = ScriptedZones()
+        services.resolver = zones
+        zones.hang(on: "1.2.0.192.slow.example")
+        zones.answer("127.0.0.2", for: "1.2.0.192.bad.example")
         let lists = #"[{"zone": "slow.example", "weight": 5}, {"zone": "bad.example"}]"#
         let plugin = try services.make(
             DNSBlocklists.self,
@@ -256,10 +264,12 @@ struct DNSBlocklistsTests {
                 ], "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2"
             ),
         ] {
-            let services = TestServices()
-            services.resolver.answer("127.0.0.2", for: "\(prefix).bad.example")
-            services.resolver.answer(row.present, for: test[0])
-            services.resolver.answer(row.absent, for: test[1])
+            var services = TestServices()
+            let zones = ScriptedZones()
+            services.resolver = zones
+            zones.answer("127.0.0.2", for: "\(prefix).bad.example")
+            zones.answer(row.present, for: test[0])
+            zones.answer(row.absent, for: test[1])
             let plugin = try services.make(DNSBlocklists.self, #"{"lists": [{"zone": "bad.example"}]}"#)
             let outcome = try await plugin.recipient(
                 recipient("bob@example.org"),
@@ -267,34 +277,38 @@ struct DNSBlocklistsTests {
                 session(from: client)
             )
             #expect(describe(outcome) == row.answer)
-            #expect(services.resolver.asked.count == 3)
+            #expect(zones.asked.count == 3)
         }
     }
 
     @Test("a zone is tested again after a while, and believed again")
     func testsAgain() async throws {
-        let services = TestServices()
+        var services = TestServices()
+        let zones = ScriptedZones()
+        services.resolver = zones
         for name in ["1.2.0.192", "2.0.0.127", "1.0.0.127"] {
-            services.resolver.answer("127.0.0.2", for: "\(name).bad.example")
+            zones.answer("127.0.0.2", for: "\(name).bad.example")
         }
         let plugin = try services.make(DNSBlocklists.self, #"{"lists": [{"zone": "bad.example"}], "testEvery": "1h"}"#)
         func answer() async throws -> String {
             describe(try await plugin.recipient(recipient("bob@example.org"), transaction(), session()))
         }
         #expect(try await answer() == "next")
-        services.resolver.answer("-", for: "1.0.0.127.bad.example")
+        zones.answer("-", for: "1.0.0.127.bad.example")
         services.clock.advance(by: .seconds(3599))
         #expect(try await answer() == "next")
         services.clock.advance(by: .seconds(1))
         #expect(try await answer() == Self.refused)
-        #expect(services.resolver.asked.count == 3 + 1 + 3)
+        #expect(zones.asked.count == 3 + 1 + 3)
     }
 
     @Test("a name-based list is tested by TEST and INVALID (section 5)")
     func testsDomains() async throws {
-        let services = TestServices()
+        var services = TestServices()
+        let zones = ScriptedZones()
+        services.resolver = zones
         for name in ["example.com", "test", "invalid"] {
-            services.resolver.answer("127.0.0.2", for: "\(name).doms.example")
+            zones.answer("127.0.0.2", for: "\(name).doms.example")
         }
         let lists = #"[{"zone": "doms.example", "of": "senderDomain"}]"#
         let plugin = try services.make(DNSBlocklists.self, #"{"lists": \#(lists)}"#)
@@ -308,10 +322,12 @@ struct DNSBlocklistsTests {
 
     @Test("the operator sees what each list says")
     func operates() async throws {
-        let services = TestServices()
-        services.resolver.answer("127.0.0.2", for: "1.2.0.192.bad.example")
-        services.resolver.answer("?", for: "1.2.0.192.down.example")
-        services.resolver.answer("127.0.0.2", for: "example.com.doms.example")
+        var services = TestServices()
+        let zones = ScriptedZones()
+        services.resolver = zones
+        zones.answer("127.0.0.2", for: "1.2.0.192.bad.example")
+        zones.answer("?", for: "1.2.0.192.down.example")
+        zones.answer("127.0.0.2", for: "example.com.doms.example")
         let lists = #"""
             [{"zone": "bad.example", "weight": 3}, {"zone": "down.example"}, {"zone": "good.example", "weight": -1},
              {"zone": "doms.example", "of": "senderDomain"}]
@@ -368,16 +384,5 @@ struct DNSBlocklistsTests {
         let lists = #"[{"zone": "a.example", "codes": ["\#(text)"]}]"#
         let problems = try TestServices().read(DNSBlocklists.self, #"{"lists": \#(lists)}"#).problems
         #expect(problems.map { $0.prefix(18) } == ["$.lists[0].codes[0"])
-    }
-}
-
-extension ScriptedResolver {
-    /// Writes down addresses with spaces between them, `?` for unavailable, `-` for none.
-    func answer(_ text: String, for name: String) {
-        switch text {
-        case "?": self.set(.unavailable("down"), for: name)
-        case "-": self.set(.notFound, for: name)
-        default: self.set(.found(text.split(separator: " ").compactMap { IPAddress($0) }), for: name)
-        }
     }
 }

@@ -261,7 +261,7 @@ struct GreylistingTests {
         let services = TestServices()
         let plugin = try services.make(Greylisting.self, "{}")
         let key = "triplet 192.0.2.0/24 sender@example.com bob@example.org"
-        try await services.store.set(Array("{".utf8), for: key, expires: nil)
+        try await services.store.set(data: Array("{".utf8), for: key, expires: nil)
         #expect(
             describe(try await plugin.recipient(recipient("bob@example.org"), transaction(), session())) == Self.later
         )

@@ -17,6 +17,11 @@ public struct HeaderRewrite: HeaderHook {
         }
     }
 
+    /// The fields that the rules name; patterns name none.
+    public var edits: Set<EditTarget> {
+        Set(self.rules.filter { $0.fieldPattern == nil }.map { .headerField($0.field.lowercased()) })
+    }
+
     /// Carries the rules out in order; each sees what those before it have made of the message.
     public func header(
         _ message: MessageContext,

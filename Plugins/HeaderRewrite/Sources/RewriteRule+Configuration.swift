@@ -30,7 +30,7 @@ extension RewriteRule {
 
     private mutating func readField(_ section: ConfigurationSection) {
         let name = section.requiredString("field")
-        guard !name.isEmpty else { return }
+        guard !name.isEmpty else { return }  // told already
         self.field = name
         let isPattern = name.contains { "*?".contains($0) }
         if !Self.isName(name) {
@@ -95,7 +95,7 @@ extension RewriteRule {
         let field = section.requiredString("field")
         let pattern = section.value("value", expected: Self.patternForm) { ValuePattern($0) }
         let isAbsent = section.boolean("absent", default: false)
-        if section.has("field"), !Self.isName(field) {
+        if !field.isEmpty, !Self.isName(field) {
             section.report(
                 "\"\(field)\" cannot name a field",
                 at: "field",

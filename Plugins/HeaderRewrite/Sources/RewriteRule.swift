@@ -68,7 +68,7 @@ struct RewriteRule: Sendable {
         _ session: SessionContext
     ) -> Bool {
         let isOutbound =
-            session.isRelayClient || session.role == .submission || session.facts[AuthenticatedUser.self] != nil
+            session.isRelayClient || session.role == .submission || session.authenticatedIdentity != nil
         switch self.direction {
         case .any: break
         case .inbound: if isOutbound { return false }

@@ -79,7 +79,7 @@ public struct RateLimits: SenderHook, RecipientHook {
     ) -> String? {
         switch subject {
         case .client: self.networks.network(of: session.clientAddress).description
-        case .user: session.facts[AuthenticatedUser.self]?.name
+        case .user: session.authenticatedIdentity
         case .sender: sender.mailbox?.caseFolded.canonicalText
         case .senderDomain: sender.mailbox?.host.canonicalText
         case .recipient: recipient?.caseFolded.canonicalText
@@ -93,7 +93,7 @@ extension RateLimit {
     /// Whether the mail of a session counts.
     fileprivate func covers(_ session: SessionContext) -> Bool {
         guard self.listeners.isEmpty || self.listeners.contains(session.listener) else { return false }
-        let isAuthenticated = session.facts[AuthenticatedUser.self] != nil
+        let isAuthenticated = session.authenticatedIdentity != nil
         return switch self.clients {
         case .all: true
         case .authenticated: isAuthenticated

@@ -66,7 +66,7 @@ public struct Exemptions: Sendable {
     /// Whether the session's client is spared, whatever it sends.
     public func cover(_ session: SessionContext) -> Bool {
         (self.relayClients && session.isRelayClient)
-            || (self.authenticated && session.facts[AuthenticatedUser.self] != nil)
+            || (self.authenticated && session.authenticatedIdentity != nil)
             || self.listeners.contains(session.listener)
             || self.networks.contains { $0.contains(session.clientAddress) }
     }
