@@ -76,6 +76,8 @@ let package = Package(
         module("MailQueue", ["SMTP", nioCore, nioPosix, logging, grdb, sqlite, collections]),
         .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
         module("DNSResolver", ["CUnbound", "MailHubPlugin", "SMTP", logging]),
+        .systemLibrary(name: "CLDAP", providers: [.apt(["libldap2-dev"])]),
+        module("LDAPClient", ["CLDAP", "MailHubPlugin", "SMTP", logging, collections]),
         module("Reception", ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]),
         module("Delivery", ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]),
         module("Administration", ["SMTP", "MailQueue", nioCore, nioPosix, logging]),
@@ -101,6 +103,7 @@ let package = Package(
         tests("IntegrationTests", ["TestSupport", "MailHubCommand"]),
         tests("CrashTests", ["TestSupport", "MailHubCommand"]),
         tests("DNSResolverTests", ["DNSResolver", "MailHubPlugin", "SMTP", "TestSupport", logging]),
+        tests("LDAPClientTests", ["LDAPClient", "MailHubPlugin", "SMTP", "TestSupport", logging]),
         tests(
             "ReceptionTests",
             ["Reception", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioEmbedded, logging]

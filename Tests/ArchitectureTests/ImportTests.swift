@@ -30,6 +30,7 @@ struct ImportTests {
         Sources/MailQueue: SMTP NIOCore NIOPosix Logging GRDB GRDBSQLite Foundation Glibc Synchronization Dispatch \
         DequeModule HeapModule
         Sources/DNSResolver: CUnbound MailHubPlugin SMTP NIOCore NIOPosix Glibc Synchronization Logging
+        Sources/LDAPClient: CLDAP MailHubPlugin Glibc Synchronization Logging DequeModule
         Sources/Reception: SMTP InternetMessage MailHubPlugin MailQueue NIOCore NIOPosix Logging Synchronization
         Sources/Delivery: SMTP InternetMessage MailHubPlugin MailQueue NIOCore NIOPosix Logging Glibc Synchronization
         Sources/Administration: SMTP NIOCore NIOPosix NIOFoundationCompat Logging Glibc Foundation Synchronization
@@ -52,7 +53,7 @@ struct ImportTests {
 
     @Test("every folder of Sources and Plugins has its row; MailHub alone may import everything")
     func everyModuleHasARow() throws {
-        let known = Set(Self.table.map(\.folder)).union(["Sources/MailHub", "Sources/CUnbound"])
+        let known = Set(Self.table.map(\.folder)).union(["Sources/MailHub", "Sources/CUnbound", "Sources/CLDAP"])
         for parent in ["Sources", "Plugins"] {
             for name in try FileManager.default.contentsOfDirectory(atPath: repository.appending(path: parent).path) {
                 let folder = parent == "Plugins" ? "Plugins/\(name)/Sources" : "Sources/\(name)"
