@@ -84,8 +84,8 @@ let package = Package(
         module(
             "MailHub",
             [
-                "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "DNSResolver", "Reception", "Delivery",
-                "Administration", nioCore, nioPosix, logging, serviceLifecycle, unixSignals,
+                "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "DNSResolver", "LDAPClient", "Reception",
+                "Delivery", "Administration", nioCore, nioPosix, logging, serviceLifecycle, unixSignals,
             ]
         ),
         .executableTarget(
@@ -113,7 +113,7 @@ let package = Package(
             ["Delivery", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]
         ),
         tests("AdministrationTests", ["Administration", "SMTP", nioCore, nioPosix, logging]),
-        tests("MailHubTests", ["MailHub", "MailHubPlugin", "SMTP", logging]),
+        tests("MailHubTests", ["MailHub", "LDAPClient", "MailHubPlugin", "SMTP", logging]),
         tests("MailHubCommandTests", ["MailHubCommand", "Administration", "SMTP", argumentParser]),
         tests("ArchitectureTests", []),
     ] + plugin("StaticRecipients") + plugin("SizeLimits")

@@ -59,6 +59,7 @@ struct HubConfigurationReader {
         let queue = self.queue()
         let throttles = self.throttles(routes)
         let dns = self.dns()
+        let directory = self.directory()
         let plugins = self.plugins(served: Set(domains.keys))
         let logging = self.logging()
         let delivery = self.delivery()
@@ -81,6 +82,7 @@ struct HubConfigurationReader {
             queue: queue,
             throttles: throttles,
             dns: dns,
+            directory: directory,
             plugins: plugins,
             logging: logging,
             controlSocket: socket ?? "\(self.root.folder)/var/run/control.sock",

@@ -1,0 +1,34 @@
+import LDAPClient
+import Logging
+import MailHubPlugin
+import Synchronization
+
+/// Makes the directory of a configuration, and keeps it over reloads that leave `"directory"` as it is: its connections stay.
+///
+/// Nothing is connected, and no thread started, before the first search, so a check of a configuration may ask for it too.
+final class DirectoryService: Sendable {
+    private let logger: Logger
+    private let present = Mutex<(settings: LDAPSettings, directory: LDAPDirectory)?>(nil)
+
+    init(logger: Logger) { self.logger = logger }
+
+    /// The directory that the settings describe; `nil` where there are none.
+    ///
+    /// One that was replaced lives as long as plugins hold it.
+    ///
+    /// - Throws: where the process has no file descriptor left.
+    func directory(for settings: LDAPSettings?) throws -> (any Directory)? {
+        guard let settings else { return nil }
+        return try self.present.withLock { present in
+            if let present, present.settings == settings { return present.directory }
+            let directory = try makeDirectory(from: settings, logger: self.logger)
+            present = (settings, directory)
+            return directory
+        }
+    }
+}
+
+/// A directory for the settings under `"directory"` in config.json.
+func makeDirectory(from settings: LDAPSettings, logger: Logger) throws -> LDAPDirectory {
+    try LDAPDirectory(settings: settings, logger: logger)
+}
