@@ -91,8 +91,8 @@ let package = Package(
         .executableTarget(
             name: "MailHubCommand",
             dependencies: [
-                "MailHub", "MailHubPlugin", "Administration", "SMTP", "StaticRecipients", "SizeLimits", argumentParser,
-                logging,
+                "MailHub", "MailHubPlugin", "Administration", "SMTP", "StaticRecipients", "LDAPRecipients", "SizeLimits",
+                argumentParser, logging,
             ],
             swiftSettings: settings
         ),
@@ -103,7 +103,7 @@ let package = Package(
         tests("IntegrationTests", ["TestSupport", "MailHubCommand"]),
         tests("CrashTests", ["TestSupport", "MailHubCommand"]),
         tests("DNSResolverTests", ["DNSResolver", "MailHubPlugin", "SMTP", "TestSupport", logging]),
-        tests("LDAPClientTests", ["LDAPClient", "MailHubPlugin", "SMTP", "TestSupport", logging]),
+        tests("LDAPClientTests", ["LDAPClient", "LDAPRecipients", "MailHubPlugin", "SMTP", "TestSupport", logging]),
         tests(
             "ReceptionTests",
             ["Reception", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioEmbedded, logging]
@@ -116,5 +116,5 @@ let package = Package(
         tests("MailHubTests", ["MailHub", "LDAPClient", "MailHubPlugin", "SMTP", logging]),
         tests("MailHubCommandTests", ["MailHubCommand", "Administration", "SMTP", argumentParser]),
         tests("ArchitectureTests", []),
-    ] + plugin("StaticRecipients") + plugin("SizeLimits")
+    ] + plugin("LDAPRecipients") + plugin("StaticRecipients") + plugin("SizeLimits")
 )

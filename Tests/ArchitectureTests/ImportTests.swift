@@ -34,8 +34,10 @@ struct ImportTests {
         Sources/Reception: SMTP InternetMessage MailHubPlugin MailQueue NIOCore NIOPosix Logging Synchronization
         Sources/Delivery: SMTP InternetMessage MailHubPlugin MailQueue NIOCore NIOPosix Logging Glibc Synchronization
         Sources/Administration: SMTP NIOCore NIOPosix NIOFoundationCompat Logging Glibc Foundation Synchronization
-        Sources/MailHubCommand: MailHub MailHubPlugin SMTP Administration StaticRecipients SizeLimits ArgumentParser \
+        Sources/MailHubCommand: MailHub MailHubPlugin SMTP Administration StaticRecipients LDAPRecipients SizeLimits \
+        ArgumentParser \
         Logging Foundation Glibc
+        Plugins/LDAPRecipients/Sources: MailHubPlugin FoundationEssentials Synchronization
         Plugins/StaticRecipients/Sources: MailHubPlugin FoundationEssentials
         Plugins/SizeLimits/Sources: MailHubPlugin
         """.split { $0 == "\n" }.map { AllowedImports(row: $0) }

@@ -142,6 +142,7 @@ enum SlapdFiles {
         attributetype ( 1.3.6.1.4.1.32473.1.10 NAME 'memberOf' SUP distinguishedName )
         attributetype ( 1.3.6.1.4.1.32473.1.11 NAME 'dLMemRejectPerms' SUP distinguishedName )
         objectclass ( 1.3.6.1.4.1.32473.2.1 NAME 'mailUser' SUP top AUXILIARY MAY mailAlternateAddress )
+        objectclass ( 1.3.6.1.4.1.32473.2.4 NAME 'mailGroup' SUP top AUXILIARY MAY mail )
         objectclass ( 1.3.6.1.4.1.32473.2.2 NAME 'user' SUP inetOrgPerson STRUCTURAL
           MAY ( proxyAddresses $ userAccountControl $ delivContLength $ memberOf $ authOrig $ unauthOrig ) )
         objectclass ( 1.3.6.1.4.1.32473.2.3 NAME 'group' SUP top STRUCTURAL MUST cn
