@@ -45,11 +45,12 @@ final class SocketWatch: Sendable {
     ///
     /// - Returns: whether the limit was kept.
     func end() -> Bool {
-        var octet: UInt8 = 1
-        _ = unsafe write(self.wake.write, &octet, 1)
-        return self.state.withLock { state in
+        let isKept = self.state.withLock { state in
             if state == .watching { state = .ended }
             return state == .ended
         }
+        var octet: UInt8 = 1
+        _ = unsafe write(self.wake.write, &octet, 1)
+        return isKept
     }
 }

@@ -32,6 +32,11 @@ enum Entries {
         sn: hidden
         mail: hidden@example.org
 
+
+        """
+
+    /// An entry that stands for another server (RFC 3296).
+    static let referral = """
         dn: ou=elsewhere,dc=example,dc=org
         objectClass: referral
         objectClass: extensibleObject

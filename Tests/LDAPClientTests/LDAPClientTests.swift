@@ -7,7 +7,7 @@ import TestSupport
 @Suite("RFC 4511: searches at a real slapd")
 struct LDAPClientTests {
     private static func server(people: Int = 3) async throws -> Slapd? {
-        try await onThread { try Slapd.start(Entries.tree + Entries.people(people)) }
+        try await onThread { try Slapd.start(Entries.tree + Entries.referral + Entries.people(people)) }
     }
 
     @Test("found, not found and unavailable are three answers; the answering server is named")

@@ -83,17 +83,19 @@ struct RecipientTests {
         "person12@example.org": "found, route store-0",
         "nobody@example.org": "not found", "user5@elsewhere.example": "next", "*@example.org": "not found",
         "\"person7)(mail=*\"@example.org": "not found",
-        "groups-level2@example.org": "found, expand person13@example.org person14@example.org person23@example.org "
-            + "person24@example.org person3@example.org person33@example.org person34@example.org "
-            + "person4@example.org person43@example.org person44@example.org owner person3@example.org",
+        "groups-level2@example.org": "found, expand "
+            + "person13@example.org person14@example.org person23@example.org person24@example.org "
+            + "person33@example.org person34@example.org person3@example.org person43@example.org "
+            + "person44@example.org person4@example.org owner person3@example.org",
         "groups-everybody@example.org": "found, expand 400 owner person3@example.org",
     ]
     private static let activeDirectory = [
         "user4990@example.org": "found", "proxy7@example.org": "found, replace user7@example.org",
         "user9@example.org": "not found", "nobody@example.org": "not found",
-        "lists-level4@example.org": "found, expand user13@example.org user14@example.org user23@example.org "
-            + "user24@example.org user3@example.org user33@example.org user34@example.org user4@example.org "
-            + "user43@example.org user44@example.org owner user3@example.org",
+        "lists-level4@example.org": "found, expand "
+            + "user13@example.org user14@example.org user23@example.org user24@example.org "
+            + "user33@example.org user34@example.org user3@example.org user43@example.org "
+            + "user44@example.org user4@example.org owner user3@example.org",
         "lists-everybody@example.org": "found, expand 400 owner user3@example.org",
     ]
 
@@ -110,15 +112,17 @@ struct RecipientTests {
         let store = MemoryKeyValueStore()
         let ldap = try Self.plugin(directory(.openldap), Self.configuration, store: store)
         for (address, expected) in Self.openldap {
-            #expect(try await Self.resolve(address, ldap) == expected, "\(address)")
+            let answer = try await Self.resolve(address, ldap)
+            #expect(answer == expected, "\(address)")
         }
         let users = try Self.plugin(directory(.activeDirectory), "{}")
         for (address, expected) in Self.activeDirectory {
-            #expect(try await Self.resolve(address, users) == expected, "\(address)")
+            let answer = try await Self.resolve(address, users)
+            #expect(answer == expected, "\(address)")
         }
 
         let report = try await ldap.operate(OperatorRequest(verb: "sync"))
-        #expect(report.lines == ["10012 entries, 25012 addresses, 0 removed"])
+        #expect(report.lines == ["10007 entries, 20007 addresses, 0 removed"])
         try await onThread { server.stop() }
         // Asked by nobody before, but read by the synchronisation.
         #expect(try await Self.resolve("other3000@example.org", ldap) == "found, replace person3000@example.org")

@@ -141,7 +141,7 @@ final class SurvivalIndex: Sendable {
         var removed = 0
         var last: String?
         while true {
-            let entries = try await self.store.entries(withPrefix: Self.prefix, after: last, limit: 200)
+            let entries = try await self.store.entries(withPrefix: Self.prefix, after: last, limit: 1000)
             guard let end = entries.last?.key else { return removed }
             for entry in entries {
                 let confirmation = try await self.store.value(Confirmation.self, for: entry.key)
