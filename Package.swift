@@ -59,6 +59,7 @@ let package = Package(
         .executable(name: "mailhub", targets: ["MailHubCommand"]),
         .library(name: "MailHub", targets: ["MailHub"]),
         .library(name: "MailHubPlugin", targets: ["MailHubPlugin"]),
+        .library(name: "MailHubPluginTesting", targets: ["MailHubPluginTesting"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
@@ -72,20 +73,29 @@ let package = Package(
     targets: [
         module("SMTP", [nioCore]),
         module("InternetMessage", ["SMTP", nioCore]),
-        module("MailHubPlugin", ["SMTP", "InternetMessage", nioCore, logging]),
+        module("MailHubPlugin", ["SMTP", "InternetMessage", nioCore, logging, metrics]),
         module("MailQueue", ["SMTP", nioCore, nioPosix, logging, grdb, sqlite, collections]),
+        module("KeyValueStorage", ["MailHubPlugin", "SMTP", logging, grdb]),
         .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
         module("DNSResolver", ["CUnbound", "MailHubPlugin", "SMTP", logging]),
         .systemLibrary(name: "CLDAP", providers: [.apt(["libldap2-dev"])]),
         module("LDAPClient", ["CLDAP", "MailHubPlugin", "SMTP", logging, collections]),
         module("Reception", ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]),
+        module(
+            "MailHubPluginTesting",
+            [
+                "Reception", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, nioEmbedded,
+                logging,
+            ]
+        ),
         module("Delivery", ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]),
         module("Administration", ["SMTP", "MailQueue", nioCore, nioPosix, logging]),
         module(
             "MailHub",
             [
-                "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "DNSResolver", "LDAPClient", "Reception",
-                "Delivery", "Administration", nioCore, nioPosix, logging, serviceLifecycle, unixSignals,
+                "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "KeyValueStorage", "DNSResolver", "Reception",
+                "Delivery", "LDAPClient",
+                "Administration", nioCore, nioPosix, logging, serviceLifecycle, unixSignals,
             ]
         ),
         .executableTarget(
@@ -100,21 +110,41 @@ let package = Package(
         tests("SMTPTests", ["SMTP", nioCore]),
         tests("InternetMessageTests", ["InternetMessage", "SMTP", nioCore]),
         tests("MailQueueTests", ["MailQueue", "SMTP", nioCore, nioPosix, logging, grdb]),
+        tests("KeyValueStorageTests", ["KeyValueStorage", "MailHubPlugin", "SMTP", "TestSupport", logging]),
+        tests("MailHubPluginTestingTests", ["MailHubPluginTesting", "MailHubPlugin", "SMTP", logging]),
         tests("IntegrationTests", ["TestSupport", "MailHubCommand"]),
-        tests("CrashTests", ["TestSupport", "MailHubCommand"]),
+        tests(
+            "CrashTests",
+            ["TestSupport", "MailHubCommand", "CrashProbe", "MailQueue", "SMTP", nioCore, nioPosix, logging]
+        ),
+        .executableTarget(
+            name: "CrashProbe",
+            dependencies: ["MailQueue", "SMTP", nioCore, nioPosix, logging],
+            path: "Tests/CrashProbe",
+            swiftSettings: settings
+        ),
         tests("DNSResolverTests", ["DNSResolver", "MailHubPlugin", "SMTP", "TestSupport", logging]),
         tests("LDAPClientTests", ["LDAPClient", "LDAPRecipients", "MailHubPlugin", "SMTP", "TestSupport", logging]),
         tests(
             "ReceptionTests",
-            ["Reception", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioEmbedded, logging]
+            [
+                "Reception", "MailHubPluginTesting", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore,
+                nioEmbedded, logging,
+            ]
         ),
         tests(
             "DeliveryTests",
             ["Delivery", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]
         ),
         tests("AdministrationTests", ["Administration", "SMTP", nioCore, nioPosix, logging]),
-        tests("MailHubTests", ["MailHub", "LDAPClient", "MailHubPlugin", "SMTP", logging]),
-        tests("MailHubCommandTests", ["MailHubCommand", "Administration", "SMTP", argumentParser]),
+        tests(
+            "MailHubTests",
+            [
+                "MailHub", "MailHubPlugin", "Administration", "Delivery", "LDAPClient", "MailQueue", "Reception", "SMTP",
+                "StaticRecipients", "SizeLimits", logging,
+            ]
+        ),
+        tests("MailHubCommandTests", ["MailHubCommand", "Administration", "SMTP", "TestSupport", argumentParser]),
         tests("ArchitectureTests", []),
     ] + plugin("LDAPRecipients") + plugin("StaticRecipients") + plugin("SizeLimits")
 )

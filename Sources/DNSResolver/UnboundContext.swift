@@ -150,8 +150,8 @@ struct UnboundFailure: Error, CustomStringConvertible {
         _ result: Result<UnboundAnswer, UnboundFailure>
     ) {
         let query = unsafe Unmanaged<Query>.fromOpaque(reference).takeRetainedValue()
-        let number = query.number.load(ordering: .relaxed)
-        query.owner.pending.withLock { $0.queries[number] = nil }
+        // The number is read under the lock: before, an answer that comes at once would find none.
+        query.owner.pending.withLock { $0.queries[query.number.load(ordering: .relaxed)] = nil }
         query.resume(result)
     }
 

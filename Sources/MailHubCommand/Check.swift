@@ -1,5 +1,6 @@
 import ArgumentParser
 import MailHub
+import MailHubPlugin
 
 /// The command `mailhub check`.
 struct Check: AsyncParsableCommand {
@@ -7,7 +8,8 @@ struct Check: AsyncParsableCommand {
         abstract: "Reads config.json as the hub would, and lists all that is wrong with it.",
         discussion: """
             Nothing is started and nothing is changed, so this is safe beside a hub that runs. Each problem names its \
-            line and its JSON path, and how to mend it. The status is 0 when there is none, and 1 otherwise.
+            line and its JSON path, and how to mend it. The status is 0 when there is none, and 1 otherwise. Where there \
+            is none, it shows which plugin runs at which stage, and which of them change the same thing.
 
             EXAMPLE:
               mailhub check --config config.json && mailhub reload
@@ -19,9 +21,20 @@ struct Check: AsyncParsableCommand {
 
     func run() async throws {
         let problems = Hub.check(configurationPath: self.config, plugins: registeredPlugins)
-        guard !problems.isEmpty else { return Output.print("\(self.config): no problems") }
-        Output.print(problems.map { String(describing: $0) })
-        Output.complain(problems.count == 1 ? "1 problem" : "\(problems.count) problems")
-        throw ExitCode.failure
+        guard problems.isEmpty else {
+            Output.print(problems.map { String(describing: $0) })
+            Output.complain(problems.count == 1 ? "1 problem" : "\(problems.count) problems")
+            throw ExitCode.failure
+        }
+        Output.print("\(self.config): no problems")
+        let overview = try Hub.pluginOverview(configurationPath: self.config, plugins: registeredPlugins)
+        guard !overview.rows.isEmpty else { return }
+        var table = Table(columns: [.left("STAGE"), .left("PLUGINS, IN ORDER")])
+        for row in overview.rows { table.add([row.stage.rawValue, row.plugins.joined(separator: ", ")]) }
+        Output.print([""] + table.lines(for: .standardOutput))
+        for conflict in overview.conflicts {
+            let names = conflict.plugins.joined(separator: " and ")
+            Output.print("note: \(names) both change \(conflict.target); the later one wins")
+        }
     }
 }

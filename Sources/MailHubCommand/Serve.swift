@@ -19,6 +19,17 @@ struct Serve: AsyncParsableCommand {
     var config = "config.json"
 
     func run() async throws {
-        try await Hub.run(configurationPath: self.config, plugins: registeredPlugins)
+        do {
+            try await Hub.run(configurationPath: self.config, plugins: registeredPlugins)
+        } catch let error as ConfigurationProblems {
+            let count = error.problems.count
+            Output.complain(
+                "the hub does not start: \(count == 1 ? "1 problem" : "\(count) problems")\n\(error.description)"
+            )
+            throw ExitCode.failure
+        } catch let error as HubFailure {
+            Output.complain(error.description)
+            throw ExitCode.failure
+        }
     }
 }

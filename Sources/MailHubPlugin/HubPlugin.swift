@@ -17,9 +17,17 @@ public protocol HubPlugin: Sendable {
     ///
     /// - Throws: where the plugin cannot run; the hub does not start, and says why.
     init(configuration: ConfigurationSection, services: PluginServices) throws
+
+    /// What the plugin, as it is configured, may change.
+    ///
+    /// For `mailhub check`, which tells of two plugins that write the same thing: the later one in config.json wins.
+    var edits: Set<EditTarget> { get }
 }
 
 extension HubPlugin {
     /// The name of the type.
     public static var name: String { String(describing: Self.self) }
+
+    /// Nothing.
+    public var edits: Set<EditTarget> { [] }
 }

@@ -54,12 +54,42 @@ extension MailQueue {
             self.logger.info(
                 "sender notified",
                 metadata: [
-                    "queue-id": "\(message.id)", "notification": "\(notification.id)", "to": "<\(letter.owner)>",
+                    "queue-id": "\(message.id)", "notification": "\(notification.id)", "to": "\(letter.owner)",
                 ]
             )
             let destinations = notification.envelope.recipients.map(self.route)
             outcome.additions.append(RoutedMessage(notification, destinations: destinations, due: self.clock.now))
         }
+    }
+
+    /// What the sender of a message that is being accepted is told about recipients that do not take it.
+    nonisolated func notifications(about message: NewMessage, _ failures: [RecipientFailure]) async -> [NewMessage] {
+        guard let composer = self.composer, !failures.isEmpty else { return [] }
+        var envelope = message.envelope
+        envelope.recipients = []
+        var pending = PendingNotices(since: message.arrival)
+        for (position, failure) in failures.enumerated() {
+            pending.recipients[position] = PendingNotice(
+                recipient: failure.recipient,
+                envelope: envelope,
+                event: .failed,
+                last: AttemptRecord(time: message.arrival, reply: failure.reply, host: nil),
+                willRetryUntil: nil
+            )
+        }
+        var notifications: [NewMessage] = []
+        for letter in pending.letters {
+            let request = NotificationRequest(
+                returnAddress: letter.owner,
+                id: message.id,
+                envelope: envelope,
+                arrival: message.arrival,
+                content: message.content,
+                notices: letter.notices
+            )
+            if let notification = await composer.compose(request) { notifications.append(notification) }
+        }
+        return notifications
     }
 
     /// The content to return; empty where it cannot be read: the sender must be told all the same.

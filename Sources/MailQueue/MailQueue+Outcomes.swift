@@ -80,8 +80,8 @@ extension MailQueue {
         self.logger.info(
             "\(decision.text)",
             metadata: [
-                "queue-id": "\(message.id)", "from": "<\(message.envelope.reversePath)>",
-                "to": "<\(decision.recipient.recipient.mailbox)>", "attempt": "\(decision.recipient.attempts + 1)",
+                "queue-id": "\(message.id)", "from": "\(message.envelope.reversePath)",
+                "to": "\(decision.recipient.recipient.mailbox)", "attempt": "\(decision.recipient.attempts + 1)",
                 "reply": "\(decision.reply)",
             ]
         )

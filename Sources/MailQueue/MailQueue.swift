@@ -93,6 +93,28 @@ package actor MailQueue {
         self.inbox.post(.accepted(routed))
     }
 
+    /// Takes responsibility for copies of one message, and for telling its sender about recipients that do not take it: for all
+    /// of it, or for nothing.
+    package nonisolated func accept(
+        _ messages: [NewMessage],
+        failing failures: [RecipientFailure]
+    ) async throws(StoreError) {
+        var all = messages
+        if let first = messages.first { all += await self.notifications(about: first, failures) }
+        let now = self.clock.now
+        let routed = all.map { message in
+            RoutedMessage(message, destinations: message.envelope.recipients.map(self.route), due: now)
+        }
+        for message in routed { self.inbox.begin(message.message.id) }
+        do {
+            try await self.store.append(routed)
+        } catch {
+            for message in routed { self.inbox.end(message.message.id) }
+            throw error
+        }
+        for message in routed { self.inbox.post(.accepted(message)) }
+    }
+
     /// Schedules until the task is cancelled; must run for anything to be delivered.
     package func run() async {
         await withTaskGroup { group in

@@ -61,7 +61,17 @@ final class ScriptedHub: ControlHandler {
     func queueHold(_ selector: MessageSelector, reason: String) async throws -> Int { self.count(selector) }
     func queueRelease(_ selector: MessageSelector) async throws -> Int { self.count(selector) }
     func queueDelete(_ selector: MessageSelector) async throws -> Int { throw Broken() }
+    func queueSuspend(_ destinations: [String]) async throws -> Int { destinations.count }
+    func queueResume(_ destinations: [String]) async throws -> Int { destinations.count }
     func reload() async throws -> ReloadReport { ReloadReport(applied: ["$.plugins"], needsRestart: ["$.listeners"]) }
+
+    func pluginList() async throws -> [PluginEntry] {
+        [PluginEntry(name: "SizeLimits", stages: ["sender", "message"], onFailure: "defer", calls: 7)]
+    }
+
+    func pluginRun(_ name: String, _ request: PluginRequest) async throws -> PluginAnswer {
+        PluginAnswer(lines: ["\(name) \(request.verb) \(request.arguments.joined(separator: ","))"])
+    }
 
     private func count(_ selector: MessageSelector) -> Int {
         switch selector {

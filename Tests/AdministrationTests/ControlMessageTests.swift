@@ -38,6 +38,8 @@ struct ControlMessageTests {
             #"{"queueList":{"filter":{"state":"held"},"limit":10}}"#
         ),
         (.queueDelete(selector: .all), #"{"queueDelete":{"selector":{"all":{}}}}"#),
+        (.queueSuspend(destinations: ["mx/a.example"]), #"{"queueSuspend":{"destinations":["mx\/a.example"]}}"#),
+        (.queueResume(destinations: ["store"]), #"{"queueResume":{"destinations":["store"]}}"#),
         (
             .queueRetry(selector: .messages(ids: ["a", "b"])),
             #"{"queueRetry":{"selector":{"messages":{"ids":["a","b"]}}}}"#

@@ -26,12 +26,15 @@ struct ImportTests {
     static let table = """
         Sources/SMTP: NIOCore Glibc
         Sources/InternetMessage: SMTP NIOCore Glibc Synchronization
-        Sources/MailHubPlugin: SMTP InternetMessage NIOCore Logging Synchronization FoundationEssentials
+        Sources/MailHubPlugin: SMTP InternetMessage NIOCore Logging Metrics Synchronization FoundationEssentials
         Sources/MailQueue: SMTP NIOCore NIOPosix Logging GRDB GRDBSQLite Foundation Glibc Synchronization Dispatch \
         DequeModule HeapModule
+        Sources/KeyValueStorage: MailHubPlugin SMTP Logging GRDB Foundation
         Sources/DNSResolver: CUnbound MailHubPlugin SMTP NIOCore NIOPosix Glibc Synchronization Logging
         Sources/LDAPClient: CLDAP MailHubPlugin Glibc Synchronization Logging DequeModule
         Sources/Reception: SMTP InternetMessage MailHubPlugin MailQueue NIOCore NIOPosix Logging Synchronization
+        Sources/MailHubPluginTesting: Reception SMTP InternetMessage MailHubPlugin MailQueue NIOCore NIOPosix NIOEmbedded \
+        Logging Foundation Synchronization
         Sources/Delivery: SMTP InternetMessage MailHubPlugin MailQueue NIOCore NIOPosix Logging Glibc Synchronization
         Sources/Administration: SMTP NIOCore NIOPosix NIOFoundationCompat Logging Glibc Foundation Synchronization
         Sources/MailHubCommand: MailHub MailHubPlugin SMTP Administration StaticRecipients LDAPRecipients SizeLimits \

@@ -44,7 +44,9 @@ struct CrashTests {
             for round in 0..<12 {
                 let isOver = Flag()
                 let clients = (0..<4).map { client in
-                    runningThread { Self.sendUntilBroken(port: port, label: "r\(round)c\(client)", acknowledged, isOver) }
+                    runningThread {
+                        Self.sendUntilBroken(port: port, label: "r\(round)c\(client)", acknowledged, isOver)
+                    }
                 }
                 usleep(UInt32.random(in: 30_000...600_000))
                 hub.kill()

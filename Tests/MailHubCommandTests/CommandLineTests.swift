@@ -26,6 +26,7 @@ struct CommandLineTests {
         ["queue", "retry"], ["queue", "retry", "a", "--all"], ["queue", "release", "a", "--state", "held"],
         ["queue", "delete"], ["queue", "delete", "--sender", "x"], ["queue", "list", "--limit", "0"],
         ["queue", "list", "--state", "lost"], ["queue", "show"], ["queue", "hold", "--reason", "x"], ["sreve"],
+        ["queue", "suspend"], ["queue", "resume"], ["queue", "suspend", "--all"],
     ])
     func refused(arguments: [String]) {
         do {
@@ -45,6 +46,15 @@ struct CommandLineTests {
         #expect(
             try all.selection.selector(filterSuffices: false) == .matching(filter: MessageFilter(state: .damaged))
         )
+    }
+
+    @Test func `Suspending and resuming take destinations`() throws {
+        let suspend = try #require(
+            try MailHubTool.parseAsRoot(["queue", "suspend", "a", "b/c.example"]) as? QueueSuspend
+        )
+        #expect(suspend.destination == ["a", "b/c.example"])
+        let resume = try #require(try MailHubTool.parseAsRoot(["queue", "resume", "a"]) as? QueueResume)
+        #expect(resume.destination == ["a"])
     }
 
     @Test(arguments: [

@@ -15,6 +15,8 @@ public final class HubProcess {
 
     /// Writes the configuration; does not start yet.
     ///
+    /// Whatever else is said, retries come after a second, and pauses after failures are short.
+    ///
     /// - Parameters:
     ///   - route: the route `store` that mail for example.org takes; a Maildir where `nil`.
     ///   - more: keys that replace or add to the top level of the configuration.
@@ -35,12 +37,25 @@ public final class HubProcess {
             "routes": ["store": route ?? ["transport": "maildir", "directory": "maildir"]],
             "defaultRoute": "store",
             "queue": ["directory": "queue", "retry": ["1s"]],
+            "throttles": ["default": ["firstPause": "200ms", "longestPause": "1s"]],
             "control": ["socket": "run/control.sock"],
             "plugins": [Any](),
         ]
         configuration.merge(more) { $1 }
+        try self.configure(configuration)
+    }
+
+    /// Replaces config.json.
+    public func configure(_ configuration: [String: Any]) throws {
         let data = try JSONSerialization.data(withJSONObject: configuration, options: [.prettyPrinted, .sortedKeys])
         try data.write(to: self.configurationFile)
+    }
+
+    /// What config.json says now.
+    public func configuration() throws -> [String: Any] {
+        let object = try JSONSerialization.jsonObject(with: Data(contentsOf: self.configurationFile))
+        guard let object = object as? [String: Any] else { throw PeerFailure("config.json is no object") }
+        return object
     }
 
     /// Its config.json.
@@ -60,7 +75,7 @@ public final class HubProcess {
         self.process.arguments = ["serve", "--config", self.configurationFile.path]
         self.process.standardOutput = handle
         self.process.standardError = handle
-        try self.process.run()
+        try launch(self.process)
         let deadline = Date(timeIntervalSinceNow: 60)
         while true {
             if let client = try? SMTPTestClient(port: self.port) {
@@ -99,16 +114,40 @@ public final class HubProcess {
     ///
     /// - Returns: exit status and output, errors included.
     public func command(_ arguments: String...) throws -> (status: Int32, output: String) {
+        try Self.run(arguments + ["--config", self.configurationFile.path])
+    }
+
+    /// Runs the executable without saying where the configuration is.
+    public static func run(_ arguments: [String]) throws -> (status: Int32, output: String) {
         let command = Process()
         let pipe = Pipe()
         command.executableURL = Self.executable
-        command.arguments = arguments + ["--config", self.configurationFile.path]
+        command.arguments = arguments
         command.standardOutput = pipe
         command.standardError = pipe
-        try command.run()
+        try launch(command)
         let output = try pipe.fileHandleForReading.readToEnd() ?? Data()
         command.waitUntilExit()
         return (command.terminationStatus, String(decoding: output, as: UTF8.self))
+    }
+
+    /// What is queued, as `mailhub queue list --json` says it.
+    public func queue(_ options: String...) throws -> [[String: Any]] {
+        let (status, output) = try Self.run(
+            ["queue", "list", "--json", "--config", self.configurationFile.path] + options
+        )
+        guard status == 0 else { throw PeerFailure("queue list: \(output)") }
+        return output.split(separator: "\n").compactMap { line in
+            (try? JSONSerialization.jsonObject(with: Data(line.utf8))) as? [String: Any]
+        }
+    }
+
+    /// Waits until the queue is empty.
+    public func isDrained() throws -> Bool { try eventually { try self.queue().isEmpty } }
+
+    /// Log lines with a text.
+    public func logLines(_ text: String) -> [Substring] {
+        self.log.split(separator: "\n").filter { $0.contains(text) }
     }
 
     /// The files of the delivered messages of a mailbox: those in `new`.

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 /// Why a peer of a test is of no use.
 public struct PeerFailure: Error, CustomStringConvertible {
@@ -8,21 +9,33 @@ public struct PeerFailure: Error, CustomStringConvertible {
     public init(_ description: String) { self.description = description }
 }
 
-/// A port that nobody listens on just now.
+/// A port that nobody listens on, and that this process has given to nobody else.
+///
+/// From below the range that the system takes the ports of clients from: there, some client of another test might have it when
+/// the server comes to bind it.
 public func freePort() throws -> Int {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    for _ in 0..<1000 {
+        let port = Int.random(in: 12_000..<32_000)
+        guard givenPorts.withLock({ $0.insert(port).inserted }) else { continue }
+        if isFree(port, Int32(SOCK_STREAM.rawValue)), isFree(port, Int32(SOCK_DGRAM.rawValue)) { return port }
+    }
+    throw PeerFailure("no free port")
+}
+
+private let givenPorts = Mutex<Set<Int>>([])
+
+private func isFree(_ port: Int, _ type: Int32) -> Bool {
+    let descriptor = socket(AF_INET, type, 0)
     defer { close(descriptor) }
     var address = sockaddr_in()
     address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = in_addr_t(0x7F00_0001).bigEndian
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let bound = withUnsafeMutablePointer(to: &address) { pointer in
-        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
-            bind(descriptor, generic, length) == 0 && getsockname(descriptor, generic, &length) == 0
+    address.sin_port = in_port_t(UInt16(port)).bigEndian
+    address.sin_addr.s_addr = in_addr_t(0).bigEndian
+    return withUnsafePointer(to: &address) { pointer in
+        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+            bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
         }
     }
-    guard bound else { throw PeerFailure("no free port") }
-    return Int(UInt16(bigEndian: address.sin_port))
 }
 
 /// A folder that is gone when the test is.
@@ -39,10 +52,24 @@ public final class TemporaryDirectory {
     deinit { try? FileManager.default.removeItem(at: self.url) }
 }
 
+/// Starts a program with no signal blocked: threads of a pool block them, and a program inherits what the thread that starts
+/// it has blocked. SIGTERM would never reach it.
+func launch(_ process: Process) throws {
+    var none = sigset_t()
+    var before = sigset_t()
+    sigemptyset(&none)
+    pthread_sigmask(Int32(SIG_SETMASK), &none, &before)
+    defer { pthread_sigmask(Int32(SIG_SETMASK), &before, nil) }
+    try process.run()
+}
+
 /// A program of the system that a test talks to.
 public struct Peer {
     /// Where it is.
     public let executable: URL
+
+    /// Names a program that is there.
+    public init(executable: URL) { self.executable = executable }
 
     /// Finds a program; `nil` where it is not installed: the test is then skipped and says so.
     ///
@@ -71,7 +98,7 @@ public struct Peer {
         process.standardError = output
         let standardInput = Pipe()
         process.standardInput = standardInput
-        try process.run()
+        try launch(process)
         if let input { try standardInput.fileHandleForWriting.write(contentsOf: input) }
         try standardInput.fileHandleForWriting.close()
         let data = try output.fileHandleForReading.readToEnd() ?? Data()
@@ -80,27 +107,42 @@ public struct Peer {
     }
 
     /// Starts it, to be ended by `RunningPeer.stop()`.
-    public func start(_ arguments: [String], folder: URL, port: Int) throws -> RunningPeer {
+    public func start(
+        _ arguments: [String],
+        folder: URL,
+        address: String = "127.0.0.1",
+        port: Int
+    ) throws -> RunningPeer {
+        let log = folder.appending(path: "\(self.executable.lastPathComponent).log")
+        var attempts = 0
+        while true {
+            let process = try self.launched(arguments, folder: folder, log: log)
+            let deadline = Date(timeIntervalSinceNow: 30)
+            while process.isRunning, Date() < deadline {
+                if RunningPeer.answers(port, at: address) { return RunningPeer(process: process) }
+                usleep(10_000)
+            }
+            let text = (try? String(contentsOf: log, encoding: .utf8)) ?? ""
+            attempts += 1
+            // Somebody else may have the port for a moment.
+            guard !process.isRunning, text.contains("in use"), attempts < 20 else {
+                throw PeerFailure("\(self.executable.lastPathComponent): \(text)")
+            }
+            usleep(100_000)
+        }
+    }
+
+    private func launched(_ arguments: [String], folder: URL, log: URL) throws -> Process {
         let process = Process()
         process.executableURL = self.executable
         process.arguments = arguments
         process.currentDirectoryURL = folder
-        let log = folder.appending(path: "\(self.executable.lastPathComponent).log")
         try Data().write(to: log)
         let handle = try FileHandle(forWritingTo: log)
         process.standardOutput = handle
         process.standardError = handle
-        try process.run()
-        let deadline = Date(timeIntervalSinceNow: 30)
-        while !RunningPeer.answers(port) {
-            guard process.isRunning, Date() < deadline else {
-                throw PeerFailure(
-                    "\(self.executable.lastPathComponent): \((try? String(contentsOf: log, encoding: .utf8)) ?? "")"
-                )
-            }
-            usleep(10_000)
-        }
-        return RunningPeer(process: process)
+        try launch(process)
+        return process
     }
 }
 
@@ -111,13 +153,13 @@ public final class RunningPeer {
     init(process: Process) { self.process = process }
 
     /// Whether something listens on a port.
-    static func answers(_ port: Int) -> Bool {
+    static func answers(_ port: Int, at text: String) -> Bool {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(descriptor) }
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = in_port_t(UInt16(port)).bigEndian
-        address.sin_addr.s_addr = in_addr_t(0x7F00_0001).bigEndian
+        address.sin_addr.s_addr = inet_addr(text)
         return withUnsafePointer(to: &address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
@@ -125,13 +167,20 @@ public final class RunningPeer {
         }
     }
 
+    /// Whether it has ended; Foundation learns of that late where the program has left children behind.
+    private var hasEnded: Bool {
+        var information = siginfo_t()
+        let pid = id_t(self.process.processIdentifier)
+        guard waitid(P_PID, pid, &information, WEXITED | WNOHANG | WNOWAIT) == 0 else { return true }
+        return information._sifields._sigchld.si_pid != 0
+    }
+
     /// Ends it.
     public func stop() {
         guard self.process.isRunning else { return }
         self.process.terminate()
-        for _ in 0..<100 where self.process.isRunning { usleep(20_000) }
-        if self.process.isRunning { kill(self.process.processIdentifier, SIGKILL) }
-        self.process.waitUntilExit()
+        for _ in 0..<500 where !self.hasEnded { usleep(10_000) }
+        if !self.hasEnded { kill(self.process.processIdentifier, SIGKILL) }
     }
 
     deinit { self.stop() }

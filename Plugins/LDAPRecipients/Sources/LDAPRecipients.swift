@@ -72,7 +72,7 @@ public struct LDAPRecipients: RecipientResolver, RecipientHook {
             on: restrictions,
             of: found,
             sender: transaction.envelope.reversePath,
-            isTrusted: session.isRelayClient,
+            isTrusted: session.isRelayClient || session.authenticatedIdentity != nil,
             lookup,
             session.logger
         )

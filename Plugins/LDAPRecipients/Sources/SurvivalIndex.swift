@@ -129,7 +129,7 @@ final class SurvivalIndex: Sendable {
             self.counters.increment("survival records too large")
             return
         }
-        try await self.store.set(data, for: name, expires: confirmation.confirmed + self.period)
+        try await self.store.set(data: data, for: name, expires: confirmation.confirmed + self.period)
         let end = confirmation.confirmed + self.freshness
         self.state.withLock { $0.written.set(confirmation.recipient, for: key, expires: end) }
     }

@@ -15,7 +15,7 @@ extension SizeTable {
                 if let domain = Domain(name) {
                     self.domains[domain] = limit
                 } else {
-                    section.report("\"\(name)\" is not a domain name", at: name, fix: "write a domain name")
+                    section.report("\"\(name)\" is not a domain name", withKey: name, fix: "write a domain name")
                 }
             }
         }
@@ -25,7 +25,7 @@ extension SizeTable {
                 if let mailbox = Mailbox(name) {
                     self.set(limit, for: mailbox)
                 } else {
-                    section.report("\"\(name)\" is not a mail address", at: name, fix: "write a mail address")
+                    section.report("\"\(name)\" is not a mail address", withKey: name, fix: "write a mail address")
                 }
             }
         }

@@ -94,7 +94,7 @@ struct SizeLimitsTests {
             [SizeLimitsTests.configuration],
             [#"{"message": "big"}"#, #"$.message: "big" is not a size such as "25MiB" or a number of octets"#],
             [#"{"message": 0}"#, "$.message: a limit of 0 lets no message through"],
-            [#"{"domains": {"-": "1KiB"}}"#, #"$.domains.-: "-" is not a domain name"#],
+            [#"{"domains": {"-": "1KiB"}}"#, #"$.domains["-"]: "-" is not a domain name"#],
             [#"{"recipients": {"ann": "1KiB"}}"#, #"$.recipients.ann: "ann" is not a mail address"#],
             [#"{"listener": {}}"#, "$.listener: unknown key"],
         ]

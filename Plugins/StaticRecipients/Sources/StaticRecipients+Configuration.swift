@@ -27,7 +27,7 @@ extension RecipientTable {
         aliases.keys.compactMap { key in
             let targets = aliases.values(key, expected: "a mail address") { Mailbox($0) }
             guard let pattern = RecipientPattern(key) else {
-                aliases.report("\"\(key)\" is not an address", at: key, fix: "write \(RecipientPattern.form)")
+                aliases.report("\"\(key)\" is not an address", withKey: key, fix: "write \(RecipientPattern.form)")
                 return nil
             }
             guard let targets, !targets.isEmpty else {

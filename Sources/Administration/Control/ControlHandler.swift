@@ -29,6 +29,20 @@ package protocol ControlHandler: Sendable {
     /// Removes messages without notification; answers how many.
     func queueDelete(_ selector: MessageSelector) async throws -> Int
 
+    /// Stops deliveries to destinations; answers how many were not stopped before.
+    ///
+    /// A destination that no route of the configuration leads to is a failure, and then none is stopped.
+    func queueSuspend(_ destinations: [String]) async throws -> Int
+
+    /// Lets deliveries to destinations go on, at once; answers how many of them were stopped or paused.
+    func queueResume(_ destinations: [String]) async throws -> Int
+
     /// Reads config.json again; a configuration with problems changes nothing and is thrown as a failure that lists them.
     func reload() async throws -> ReloadReport
+
+    /// The plugins that run, in the order of config.json.
+    func pluginList() async throws -> [PluginEntry]
+
+    /// Asks or tells a plugin something.
+    func pluginRun(_ name: String, _ request: PluginRequest) async throws -> PluginAnswer
 }

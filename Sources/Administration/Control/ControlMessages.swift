@@ -15,14 +15,23 @@ package enum ControlRequest: Codable, Hashable, Sendable {
     case queueRelease(selector: MessageSelector)
     /// Removes messages; nobody is notified.
     case queueDelete(selector: MessageSelector)
+    /// No deliveries to these destinations until they are resumed; their messages wait, and do not expire meanwhile.
+    case queueSuspend(destinations: [String])
+    /// Ends a suspension, and the pause after failures with it.
+    case queueResume(destinations: [String])
     /// Reads config.json again.
     case reload
+    /// The plugins that run, and how they fare.
+    case pluginList
+    /// Asks or tells a plugin something.
+    case pluginRun(name: String, request: PluginRequest)
 
     /// Whether the hub is another one afterwards: such requests are always logged.
     var changesSomething: Bool {
         switch self {
-        case .status, .queueList, .queueShow: false
-        case .queueRetry, .queueHold, .queueRelease, .queueDelete, .reload: true
+        case .status, .queueList, .queueShow, .pluginList: false
+        case .queueRetry, .queueHold, .queueRelease, .queueDelete, .queueSuspend, .queueResume, .reload, .pluginRun:
+            true
         }
     }
 }

@@ -11,6 +11,10 @@ package enum ControlResponse: Hashable, Sendable {
     case changed(Int)
     /// What became of a reload.
     case reloaded(ReloadReport)
+    /// One plugin that runs.
+    case plugin(PluginEntry)
+    /// What a plugin answers.
+    case answer(PluginAnswer)
     /// That was all; for a listing that was cut by its limit, where to continue.
     case end(ListingEnd)
     /// The request was not, or not wholly, carried out.
@@ -58,7 +62,7 @@ extension ControlFailure: CustomStringConvertible {
 
 extension ControlResponse: Codable {
     private enum CodingKeys: String, CodingKey {
-        case entry, status, changed, reloaded, end, failure
+        case entry, status, changed, reloaded, plugin, answer, end, failure
     }
 
     package init(from decoder: any Decoder) throws {
@@ -74,6 +78,8 @@ extension ControlResponse: Codable {
             case .status: .status(try container.decode(HubStatus.self, forKey: key))
             case .changed: .changed(try container.decode(Int.self, forKey: key))
             case .reloaded: .reloaded(try container.decode(ReloadReport.self, forKey: key))
+            case .plugin: .plugin(try container.decode(PluginEntry.self, forKey: key))
+            case .answer: .answer(try container.decode(PluginAnswer.self, forKey: key))
             case .end: .end(try container.decode(ListingEnd.self, forKey: key))
             case .failure: .failure(try container.decode(ControlFailure.self, forKey: key))
             }
@@ -86,6 +92,8 @@ extension ControlResponse: Codable {
         case .status(let status): try container.encode(status, forKey: .status)
         case .changed(let count): try container.encode(count, forKey: .changed)
         case .reloaded(let report): try container.encode(report, forKey: .reloaded)
+        case .plugin(let entry): try container.encode(entry, forKey: .plugin)
+        case .answer(let answer): try container.encode(answer, forKey: .answer)
         case .end(let end): try container.encode(end, forKey: .end)
         case .failure(let failure): try container.encode(failure, forKey: .failure)
         }

@@ -69,13 +69,26 @@ struct ControlSession {
                 responses = [.changed(try await self.handler.queueRelease(try selector.checked))]
             case .queueDelete(let selector):
                 responses = [.changed(try await self.handler.queueDelete(try selector.checked))]
+            case .queueSuspend(let destinations):
+                responses = [.changed(try await self.handler.queueSuspend(try Self.checked(destinations)))]
+            case .queueResume(let destinations):
+                responses = [.changed(try await self.handler.queueResume(try Self.checked(destinations)))]
             case .reload:
                 responses = [.reloaded(try await self.handler.reload())]
+            case .pluginList:
+                responses = try await self.handler.pluginList().map { .plugin($0) }
+            case .pluginRun(let name, let request):
+                responses = [.answer(try await self.handler.pluginRun(name, request))]
             }
         } catch {
             return try await self.write([.failure(ControlFailure(error))])
         }
         try await self.write(responses + [.end(ListingEnd())])
+    }
+
+    private static func checked(_ destinations: [String]) throws(ControlFailure) -> [String] {
+        guard !destinations.isEmpty else { throw ControlFailure(.invalidRequest, "no destination is named") }
+        return destinations
     }
 
     /// Writes a listing page by page, as fast as the client reads.

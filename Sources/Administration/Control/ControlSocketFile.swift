@@ -20,7 +20,7 @@ extension ControlSocketError: CustomStringConvertible {
         case .inUse(let path): "another hub answers on \(path)"
         case .notASocket(let path): "\(path) is in the way: it is not a socket"
         case .pathTooLong(let path): "the path of the control socket is longer than 107 octets: \(path)"
-        case .system(let call, let path, let errno): IOError(errnoCode: errno, reason: "\(call) \(path)").description
+        case .system(let call, let path, let errno): "\(call) \(path): \(unsafe String(cString: strerror(errno)))"
         }
     }
 }

@@ -107,6 +107,9 @@ actor SMTPClientConnection {
     /// Whether the peer has neither closed nor said anything unasked.
     var isQuiet: Bool { self.failure == nil && self.replies.isEmpty && self.channel.isActive }
 
+    /// A reply that has arrived and not been taken yet.
+    var pendingReply: Reply? { self.replies.first }
+
     /// Sends octets; returns when they are handed to the channel, which sends them in order.
     func send(_ buffer: ByteBuffer) { self.channel.writeAndFlush(buffer, promise: nil) }
 

@@ -87,6 +87,7 @@ package final class DeliveryDispatcher: Sendable {
     package func shutDown() {
         self.crew.withLock { $0.isShuttingDown = true }
         self.readiness.finish()
+        self.source.dismissWaitingWorkers()
     }
 
     private func hire(for destination: Destination) -> Bool {
@@ -113,81 +114,123 @@ package final class DeliveryDispatcher: Sendable {
 
     // MARK: A worker
 
+    /// What a worker does after a session.
+    private enum Next {
+        /// There may be more to do at once.
+        case goOn
+        /// The destination takes no more before then.
+        case pause(until: Timestamp)
+        /// Nothing is left, or nothing may be done.
+        case leave
+    }
+
     private func work(at destination: Destination, on eventLoop: any EventLoop) async {
         while !self.isShuttingDown, !Task.isCancelled {
             let throttle = await self.throttles.throttle(for: destination)
             switch await throttle.admitSession() {
-            case .granted: break
+            case .granted:
+                let next = await self.session(at: destination, on: eventLoop, throttle)
+                await throttle.sessionEnded()
+                switch next {
+                case .goOn: continue
+                case .leave: return
+                case .pause(let until): guard await self.wait(until, for: destination) else { return }
+                }
             case .full, .suspended: return
-            case .wait(let until):
-                guard await self.wait(until, for: destination) else { return }
-                continue
+            case .wait(let until): guard await self.wait(until, for: destination) else { return }
             }
-            guard let job = await self.source.nextJob(for: destination) else { return await throttle.sessionEnded() }
-            let goesOn = await self.session(at: destination, on: eventLoop, first: job, throttle)
-            await throttle.sessionEnded()
-            guard goesOn else { return }
         }
     }
 
-    /// Waits for the end of a pause, unless another worker of the destination does.
+    /// How long a worker waits without a session.
+    ///
+    /// The queue repeats every few seconds what has work, so nobody need wait longer: a worker that waits keeps another
+    /// destination's from being hired, and does not see that an operator has ended the pause.
+    private static let longestWait: Duration = .seconds(5)
+
+    /// Waits for the end of a short pause, unless another worker of the destination does.
     private func wait(_ until: Timestamp, for destination: Destination) async -> Bool {
+        guard until - self.clock.now <= Self.longestWait else { return false }
         guard self.crew.withLock({ $0.waiting.insert(destination).inserted }) else { return false }
         defer { self.crew.withLock { _ = $0.waiting.remove(destination) } }
-        // In short steps, so that a shutdown or an operator's resume does not wait for the end of a long pause.
+        return await self.sleep(until: until) && !self.isShuttingDown
+    }
+
+    /// Sleeps in short steps, so that a shutdown need not wait for it; `false` where the task was cancelled.
+    private func sleep(until: Timestamp) async -> Bool {
         while !self.isShuttingDown, self.clock.now < until {
-            let rest = min(until - self.clock.now, .seconds(1))
+            let rest = min(until - self.clock.now, .milliseconds(200))
             guard (try? await Task.sleep(for: rest)) != nil else { return false }
         }
-        return !self.isShuttingDown
+        return true
     }
 
     /// One transport session, from opening to closing.
-    ///
-    /// - Returns: whether there may be more to do at the destination.
     private func session(
         at destination: Destination,
         on eventLoop: any EventLoop,
-        first: DeliveryJob,
         _ throttle: DomainThrottle
-    ) async -> Bool {
+    ) async -> Next {
+        // The message rate is asked before the connection: nobody is connected to only to be kept waiting.
+        switch await throttle.admitMessage() {
+        case .granted: break
+        case .wait(let until): return .pause(until: until)
+        case .full, .suspended: return .leave
+        }
+        guard let first = await self.source.nextJob(for: destination) else {
+            await throttle.messageNotSent()
+            return .leave
+        }
         guard let transport = self.transport(destination) else {
             await self.report(first, Self.noRoute(for: first), throttle)
-            return true
+            return .goOn
         }
         let session: any TransportSession
         do {
             session = try await transport.open(destination, on: eventLoop)
         } catch {
+            await throttle.messageNotSent()
             await self.failed(first, error, throttle)
-            return true
+            return .goOn
         }
-        var next: DeliveryJob? = first
-        while let job = next {
-            guard await self.mayBegin(throttle) else {
-                await self.source.giveBack(job)
-                break
-            }
-            await self.deliver(job, over: session, throttle)
-            guard await session.isReusable, !self.isShuttingDown else { break }
-            next = await self.source.nextJob(for: destination, waitingUpTo: self.settings.idleTime)
-        }
+        let next = await self.deliver(first, andMoreOver: session, throttle)
         await session.close()
-        return next != nil
+        return next
     }
 
-    /// Waits for the message rate; `false` when the session should rather end.
-    private func mayBegin(_ throttle: DomainThrottle) async -> Bool {
-        while !self.isShuttingDown {
-            switch await throttle.admitMessage() {
-            case .granted: return true
-            case .full, .suspended: return false
+    /// Delivers over a session for as long as there is work, the peer agrees, and the throttle grants.
+    private func deliver(
+        _ first: DeliveryJob,
+        andMoreOver session: any TransportSession,
+        _ throttle: DomainThrottle
+    ) async -> Next {
+        var job = first
+        while true {
+            await self.deliver(job, over: session, throttle)
+            guard await session.isReusable, !self.isShuttingDown else { return .goOn }
+            let next = await self.source.nextJob(for: first.destination, waitingUpTo: self.settings.idleTime)
+            guard let next else { return .leave }
+            switch await self.permission(throttle) {
+            case .granted: job = next
             case .wait(let until):
-                let rest = min(until - self.clock.now, .seconds(1))
-                guard (try? await Task.sleep(for: max(rest, .milliseconds(1)))) != nil else { return false }
+                await self.source.giveBack(next)
+                return .pause(until: until)
+            case .full, .suspended:
+                await self.source.giveBack(next)
+                return .leave
             }
         }
-        return false
+    }
+
+    /// Asks for the next message of an open session, and waits for the rate as long as the session may be idle.
+    private func permission(_ throttle: DomainThrottle) async -> Admission {
+        while !self.isShuttingDown {
+            let admission = await throttle.admitMessage()
+            guard case .wait(let until) = admission else { return admission }
+            guard until - self.clock.now <= self.settings.idleTime else { return .wait(until: until) }
+            guard await self.sleep(until: until) else { break }
+        }
+        return .suspended
     }
 
     private func deliver(_ job: DeliveryJob, over session: any TransportSession, _ throttle: DomainThrottle) async {
@@ -213,12 +256,9 @@ package final class DeliveryDispatcher: Sendable {
     }
 
     private func failed(_ job: DeliveryJob, _ failure: TransportFailure, _ throttle: DomainThrottle) async {
-        self.logger.info(
-            "destination failed",
-            metadata: [
-                "destination": "\(job.destination)", "reply": "\(failure.reply)", "host": "\(failure.host ?? "")",
-            ]
-        )
+        var metadata: Logger.Metadata = ["destination": "\(job.destination)", "reply": "\(failure.reply)"]
+        if let host = failure.host { metadata["host"] = "\(host)" }
+        self.logger.info("destination failed", metadata: metadata)
         if failure.isDestinationTrouble { await throttle.recordTrouble() }
         await self.source.giveBack(job)
         await self.source.destinationFailed(
@@ -245,15 +285,13 @@ package final class DeliveryDispatcher: Sendable {
         for recipient in job.recipients { recipients[recipient.index] = recipient }
         for report in reports {
             guard let recipient = recipients[report.index] else { continue }
-            self.logger.info(
-                report.result.message,
-                metadata: [
-                    "queue-id": "\(job.id)", "from": "\(job.envelope.reversePath)",
-                    "to": "\(recipient.recipient.mailbox)",
-                    "destination": "\(job.destination)", "host": "\(report.host ?? "")", "reply": "\(report.reply)",
-                    "attempt": "\(recipient.attempts + 1)",
-                ]
-            )
+            var metadata: Logger.Metadata = [
+                "queue-id": "\(job.id)", "from": "\(job.envelope.reversePath)",
+                "to": "\(recipient.recipient.mailbox)", "destination": "\(job.destination)",
+                "reply": "\(report.reply)", "attempt": "\(recipient.attempts + 1)",
+            ]
+            if let host = report.host { metadata["host"] = "\(host)" }
+            self.logger.info(report.result.message, metadata: metadata)
         }
     }
 }

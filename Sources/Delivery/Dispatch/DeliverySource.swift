@@ -12,6 +12,9 @@ package protocol DeliverySource: Sendable {
     /// The next job, waiting up to `idle` for one.
     func nextJob(for destination: Destination, waitingUpTo idle: Duration) async -> DeliveryJob?
 
+    /// Sends away all workers that wait for a job, and those that come: no more jobs are wanted.
+    func dismissWaitingWorkers()
+
     /// Takes what became of each recipient of a job.
     func finish(_ job: DeliveryJob, _ reports: [RecipientReport]) async
 

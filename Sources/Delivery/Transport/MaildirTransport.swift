@@ -123,9 +123,11 @@ enum MaildirName {
     }
 
     /// Letters, digits and a few signs stay; a leading dot does not, so that no name is hidden or leads elsewhere.
+    ///
+    /// Nothing is cut off: two mailboxes never share a folder.
     static func escaped(_ text: String) -> String {
         var result = ""
-        for (index, byte) in text.lowercased().utf8.prefix(200).enumerated() {
+        for (index, byte) in text.lowercased().utf8.enumerated() {
             let isPlain =
                 switch byte {
                 case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"),
@@ -149,7 +151,7 @@ enum MaildirName {
         var time = timespec()
         unsafe clock_gettime(CLOCK_REALTIME, &time)
         let serial = Self.counter.wrappingAdd(1, ordering: .relaxed).newValue
-        return "\(time.tv_sec).M\(time.tv_nsec / 1000)P\(getpid())Q\(serial).\(self.escaped(host))"
+        return "\(time.tv_sec).M\(time.tv_nsec / 1000)P\(getpid())Q\(serial).\(self.escaped(host).prefix(180))"
     }
 }
 
@@ -157,7 +159,7 @@ enum MaildirName {
 final class MaildirDelivery: Sendable {
     private let folder: String
     private let name: String
-    private let descriptor: Int32
+    let descriptor: Int32
 
     init(folder: String, name: String) throws(MaildirFailure) {
         self.folder = folder
@@ -171,17 +173,30 @@ final class MaildirDelivery: Sendable {
         self.descriptor = descriptor
     }
 
+    /// Makes the folders; `tmp` is the last, so that where it exists, nothing is missing, whenever the making was interrupted.
     private static func makeMaildir(_ folder: String) throws(MaildirFailure) {
         var path = folder.hasPrefix("/") ? "" : "."
         for part in folder.split(separator: "/") {
+            try Self.makeFolder(String(part), in: path.isEmpty ? "/" : path)
             path += "/\(part)"
-            guard unsafe mkdir(path, 0o700) == 0 || errno == EEXIST else { throw MaildirFailure(code: errno) }
         }
-        for part in ["tmp", "new", "cur"] {
-            guard unsafe mkdir("\(folder)/\(part)", 0o700) == 0 || errno == EEXIST else {
-                throw MaildirFailure(code: errno)
-            }
+        for part in ["new", "cur", "tmp"] { try Self.makeFolder(part, in: folder) }
+    }
+
+    /// Makes a folder, and makes its name durable: a message is worth nothing in a folder that a power failure takes back.
+    private static func makeFolder(_ name: String, in parent: String) throws(MaildirFailure) {
+        guard unsafe mkdir("\(parent)/\(name)", 0o700) == 0 else {
+            guard errno == EEXIST else { throw MaildirFailure(code: errno) }
+            return
         }
+        try Self.sync(folder: parent)
+    }
+
+    private static func sync(folder: String) throws(MaildirFailure) {
+        let descriptor = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw MaildirFailure(code: errno) }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw MaildirFailure(code: errno) }
     }
 
     func write(_ buffer: ByteBuffer) throws(MaildirFailure) {
@@ -202,10 +217,7 @@ final class MaildirDelivery: Sendable {
         guard unsafe rename("\(self.folder)/tmp/\(self.name)", "\(self.folder)/new/\(self.name)") == 0 else {
             throw MaildirFailure(code: errno)
         }
-        let new = unsafe open("\(self.folder)/new", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard new >= 0 else { throw MaildirFailure(code: errno) }
-        defer { close(new) }
-        guard fsync(new) == 0 else { throw MaildirFailure(code: errno) }
+        try Self.sync(folder: "\(self.folder)/new")
     }
 
     func abandon() {

@@ -64,10 +64,9 @@ actor SMTPTransportSession: TransportSession {
         }
         var reports: [RecipientReport] = []
         var waiting = job.recipients[...]
-        // Recipients from a list have a reverse-path of their own: they go in transactions of their own.
         while let first = waiting.first {
-            let path = first.recipient.reversePath
-            let group = waiting.filter { $0.recipient.reversePath == path }.prefix(Self.mostRecipients)
+            let group = waiting.filter { self.mayShareTransaction(first.recipient, $0.recipient) }
+                .prefix(Self.mostRecipients)
             let plan = TransactionPlan(
                 job: job,
                 recipients: Array(group),
@@ -90,6 +89,13 @@ actor SMTPTransportSession: TransportSession {
             waiting.append(contentsOf: again)
         }
         return reports
+    }
+
+    /// Recipients from a list have a reverse-path of their own, and where the server does not take SMTPUTF8, one address that
+    /// needs it is no reason to keep the message from the others (RFC 6531 section 3.2).
+    private func mayShareTransaction(_ one: EnvelopeRecipient, _ other: EnvelopeRecipient) -> Bool {
+        one.reversePath == other.reversePath
+            && (self.capabilities.internationalized || one.mailbox.isASCII == other.mailbox.isASCII)
     }
 
     private func transact(_ plan: TransactionPlan) async -> [ClientTransaction.Outcome] {
@@ -133,7 +139,13 @@ actor SMTPTransportSession: TransportSession {
                 limit = lines.last == .data && lines.count == 1 ? timeouts.data : max(timeouts.mail, timeouts.recipient)
                 await self.connection.send(buffer)
             case .sendContent:
-                try await self.sendContent(plan)
+                do {
+                    try await self.sendContent(plan)
+                } catch let failure as ConnectionFailure {
+                    // A server may refuse in the middle of the content and close: the refusal says more than the closing.
+                    guard let refusal = await self.connection.pendingReply, refusal.code.replyClass != .completion
+                    else { throw failure }
+                }
                 limit = timeouts.endOfData
             case .sendEmptyContent:
                 await self.connection.send(ByteBuffer(string: ".\r\n"))

@@ -40,8 +40,10 @@ struct DeliveryHookStages: DeliveryStages {
             return .refuse(.temporaryFailure)
         }
         let context = self.context(job)
-        let result = await self.runner.run(hooks, EditedHeader(header)) { hook, state -> DeliveryVerdict? in
-            switch try await hook.deliver(context, header: state.header) {
+        let content = self.content
+        let start = EditedJob(header, job)
+        let result = await self.runner.run(hooks, start) { hook, state -> DeliveryVerdict? in
+            switch try await hook.deliver(context, state.message(in: content)) {
             case .next: return nil
             case .change(let edits):
                 for edit in edits { try state.apply(edit) }
@@ -51,7 +53,7 @@ struct DeliveryHookStages: DeliveryStages {
         }
         switch result {
         case .passed(let state), .decided(.next, let state), .decided(.change, let state):
-            return await self.changed(job, state, bodyOffset: header.length)
+            return await self.changed(state)
         case .decided(.defer(let reply), _):
             return .refuse(reply.code.replyClass == .transientFailure ? reply : .temporaryFailure)
         case .decided(.reject(let reply), _):
@@ -61,36 +63,34 @@ struct DeliveryHookStages: DeliveryStages {
         }
     }
 
-    private func changed(_ job: DeliveryJob, _ state: EditedHeader, bodyOffset: Int) async -> DeliveryPermission {
+    private func changed(_ state: EditedJob) async -> DeliveryPermission {
+        let job = state.job
         guard state.isChanged else { return .deliver(job) }
-        let spool = self.content.spool(for: QueueID.make(at: self.clock.now))
-        do {
-            var header = ByteBuffer()
-            state.header.write(into: &header)
-            try await spool.append(header)
-            var skip = bodyOffset
-            try await self.content.forEachPiece(of: job.content) { (piece) async throws(StoreError) in
-                var piece = piece
-                let skipped = min(skip, piece.readableBytes)
-                piece.moveReaderIndex(forwardBy: skipped)
-                skip -= skipped
-                if piece.readableBytes > 0 { try await spool.append(piece) }
-            }
-            return .deliver(
-                DeliveryJob(
-                    id: job.id,
-                    envelope: job.envelope,
-                    arrival: job.arrival,
-                    content: try await spool.finish(),
-                    destination: job.destination,
-                    recipients: job.recipients
+        var content = job.content
+        if state.isHeaderChanged {
+            let spool = self.content.spool(for: QueueID.make(at: self.clock.now))
+            do {
+                try await state.message(in: self.content).content.forEachPiece { try await spool.append($0) }
+                content = try await spool.finish()
+            } catch {
+                await spool.discard()
+                self.logger.error(
+                    "message cannot be changed",
+                    metadata: ["queue-id": "\(job.id)", "error": "\(error)"]
                 )
-            )
-        } catch {
-            await spool.discard()
-            self.logger.error("message cannot be changed", metadata: ["queue-id": "\(job.id)", "error": "\(error)"])
-            return .refuse(.temporaryFailure)
+                return .refuse(.temporaryFailure)
+            }
         }
+        return .deliver(
+            DeliveryJob(
+                id: job.id,
+                envelope: state.envelope,
+                arrival: job.arrival,
+                content: content,
+                destination: job.destination,
+                recipients: job.recipients
+            )
+        )
     }
 
     func delivered(_ job: DeliveryJob, _ reports: [RecipientReport]) async {
@@ -116,16 +116,64 @@ struct DeliveryHookStages: DeliveryStages {
     }
 }
 
-/// A header section with the edits of the delivery hooks.
-private struct EditedHeader: Sendable {
+/// A job with the edits of the delivery hooks.
+private struct EditedJob: Sendable {
+    let job: DeliveryJob
+    private(set) var envelope: Envelope
     private(set) var header: HeaderSection
+    /// Octets of the header section as stored, the empty line included.
+    private let headerLength: Int
+    private(set) var isHeaderChanged = false
     private(set) var isChanged = false
 
-    init(_ header: HeaderSection) { self.header = header }
+    init(_ header: HeaderSection, _ job: DeliveryJob) {
+        self.job = job
+        self.envelope = job.envelope
+        self.header = header
+        self.headerLength = header.length
+    }
 
-    mutating func apply(_ edit: HeaderEdit) throws {
-        try self.header.apply(edit)
+    mutating func apply(_ edit: DeliveryEdit) throws {
+        switch edit {
+        case .header(let edit):
+            try self.header.apply(edit)
+            self.isHeaderChanged = true
+        case .replaceReversePath(let path):
+            guard self.envelope.reversePath != .null else { return }  // RFC 5321 section 4.5.5
+            self.envelope.reversePath = path
+        }
         self.isChanged = true
+    }
+
+    /// What the next plugin sees, and what is sent.
+    func message(in directory: ContentDirectory) -> MessageContext {
+        var head = ByteBuffer()
+        if self.isHeaderChanged { self.header.write(into: &head) }
+        let skipped = self.isHeaderChanged ? self.headerLength : 0
+        let content = OutgoingContent(head: head, content: self.job.content, skipped: skipped, directory: directory)
+        return MessageContext(header: self.header, size: content.size, content: content)
+    }
+}
+
+/// Stored octets with others in place of the first of them.
+private struct OutgoingContent: MessageContent {
+    let head: ByteBuffer
+    let content: StoredContent
+    let skipped: Int
+    let directory: ContentDirectory
+
+    var size: Int { self.head.readableBytes + max(self.content.size - self.skipped, 0) }
+
+    func forEachPiece(_ body: (ByteBuffer) async throws -> Void) async throws {
+        if self.head.readableBytes > 0 { try await body(self.head) }
+        var skip = self.skipped
+        try await self.directory.forEachPiece(of: self.content) { (piece) async throws(any Error) in
+            var piece = piece
+            let count = min(skip, piece.readableBytes)
+            piece.moveReaderIndex(forwardBy: count)
+            skip -= count
+            if piece.readableBytes > 0 { try await body(piece) }
+        }
     }
 }
 

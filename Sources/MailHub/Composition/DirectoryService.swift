@@ -16,19 +16,26 @@ final class DirectoryService: Sendable {
     ///
     /// One that was replaced lives as long as plugins hold it.
     ///
-    /// - Throws: where the process has no file descriptor left.
-    func directory(for settings: LDAPSettings?) throws -> (any Directory)? {
+    /// `nil` too where the process has no file descriptor left, which is logged.
+    func directory(for settings: LDAPSettings?) -> (any Directory)? {
         guard let settings else { return nil }
-        return try self.present.withLock { present in
+        return self.present.withLock { present in
             if let present, present.settings == settings { return present.directory }
-            let directory = try makeDirectory(from: settings, logger: self.logger)
-            present = (settings, directory)
-            return directory
+            do {
+                let directory = try makeDirectory(from: settings, logger: self.logger)
+                present = (settings, directory)
+                return directory
+            } catch {
+                self.logger.error("no directory", metadata: ["error": "\(error)"])
+                return nil
+            }
         }
     }
 }
 
 /// A directory for the settings under `"directory"` in config.json.
+///
+/// - Throws: where the process has no file descriptor left.
 func makeDirectory(from settings: LDAPSettings, logger: Logger) throws -> LDAPDirectory {
     try LDAPDirectory(settings: settings, logger: logger)
 }

@@ -2,6 +2,7 @@ import Administration
 import Delivery
 import DNSResolver
 import Foundation
+import KeyValueStorage
 import Logging
 public import MailHubPlugin
 import MailQueue
@@ -17,13 +18,23 @@ public enum Hub {
     ///
     /// - Parameter plugins: the plugin types that `"plugins"` may name.
     public static func check(configurationPath path: String, plugins: [any HubPlugin.Type]) -> [ConfigurationProblem] {
-        let registry = Self.registry(plugins, resolver: NoResolver(), logger: Logger(label: "mailhub.check"))
         do {
-            _ = try HubConfigurationReader.read(path: path, registry: registry)
+            _ = try HubConfigurationReader.read(path: path, registry: Self.checkingRegistry(plugins))
             return []
         } catch {
             return error.problems
         }
+    }
+
+    /// Which plugin runs at which stage, and which of them get in each other's way.
+    ///
+    /// - Throws: `ConfigurationProblems` where the configuration cannot be used.
+    public static func pluginOverview(
+        configurationPath path: String,
+        plugins: [any HubPlugin.Type]
+    ) throws -> PluginOverview {
+        let configuration = try HubConfigurationReader.read(path: path, registry: Self.checkingRegistry(plugins))
+        return PluginOverview(configuration.plugins)
     }
 
     /// Runs the hub until SIGTERM or SIGINT.
@@ -33,8 +44,7 @@ public enum Hub {
     ///   - plugins: the plugin types that `"plugins"` may name: the shipped ones, and one's own.
     /// - Throws: `ConfigurationProblems` or `HubFailure` where the hub cannot start.
     public static func run(configurationPath path: String, plugins: [any HubPlugin.Type]) async throws {
-        let firstRegistry = Self.registry(plugins, resolver: NoResolver(), logger: Logger(label: "mailhub.check"))
-        let first = try HubConfigurationReader.read(path: path, registry: firstRegistry)
+        let first = try HubConfigurationReader.read(path: path, registry: Self.checkingRegistry(plugins))
         try HubLogging.start(first.logSettings)
         let logger = Logger(label: "mailhub")
         ProcessLimits.raise(logger)
@@ -42,8 +52,25 @@ public enum Hub {
             settings: .init(servers: first.dns.servers, usesIPv6: first.dns.usesIPv6, timeLimit: first.dns.timeLimit),
             logger: logger
         )
+        let storage: PluginStorage
+        do {
+            storage = try PluginStorage(directory: first.queue.directory, clock: SystemClock(), logger: logger)
+        } catch {
+            throw HubFailure("cannot open the plugins' file in \(first.queue.directory): \(error)")
+        }
+        let directories = DirectoryService(logger: logger)
         // Read again with the real services: plugins keep what they are given.
-        let registry = Self.registry(plugins, resolver: resolver, logger: logger)
+        let registry = PluginRegistry(plugins) { name, surroundings in
+            PluginServices(
+                logger: logger,
+                clock: SystemClock(),
+                resolver: resolver,
+                directory: directories.directory(for: surroundings.directory),
+                store: storage.store(of: name),
+                counters: Counters(plugin: name),
+                servedDomains: surroundings.servedDomains
+            )
+        }
         let configuration = try HubConfigurationReader.read(path: path, registry: registry)
         let pool = NIOThreadPool(numberOfThreads: 8)
         pool.start()
@@ -54,6 +81,7 @@ public enum Hub {
                 path: path,
                 registry: registry,
                 resolver: resolver,
+                storage: storage,
                 eventLoops: eventLoops,
                 pool: pool,
                 logger: logger
@@ -70,13 +98,17 @@ public enum Hub {
         HubLogging.flush()
     }
 
-    private static func registry(
-        _ plugins: [any HubPlugin.Type],
-        resolver: any NameResolver,
-        logger: Logger
-    ) -> PluginRegistry {
-        PluginRegistry(plugins) { domains in
-            PluginServices(logger: logger, clock: SystemClock(), resolver: resolver, servedDomains: domains)
+    /// Makes plugins that are only looked at: nothing that they do reaches anything.
+    private static func checkingRegistry(_ plugins: [any HubPlugin.Type]) -> PluginRegistry {
+        let directories = DirectoryService(logger: Logger(label: "mailhub.check"))
+        return PluginRegistry(plugins) { _, surroundings in
+            PluginServices(
+                logger: Logger(label: "mailhub.check"),
+                clock: SystemClock(),
+                resolver: NoResolver(),
+                directory: directories.directory(for: surroundings.directory),
+                servedDomains: surroundings.servedDomains
+            )
         }
     }
 
@@ -85,6 +117,7 @@ public enum Hub {
         path: String,
         registry: PluginRegistry,
         resolver: any NameResolver,
+        storage: PluginStorage,
         eventLoops: MultiThreadedEventLoopGroup,
         pool: NIOThreadPool,
         logger: Logger
@@ -93,6 +126,8 @@ public enum Hub {
         let store: SQLiteQueueStore
         do {
             store = try SQLiteQueueStore(directory: configuration.queue.directory, pool: pool, logger: logger)
+        } catch StoreError.unavailable(let reason) {
+            throw HubFailure("cannot open the queue: \(reason)")
         } catch {
             throw HubFailure("cannot open the queue in \(configuration.queue.directory): \(error)")
         }
@@ -109,13 +144,7 @@ public enum Hub {
             clock: clock,
             logger: logger,
             route: { live.current.router.destination(for: $0) },
-            composer: StatusNotificationComposer(
-                host: configuration.host,
-                postmaster: configuration.postmaster,
-                contents: store.content,
-                clock: clock,
-                logger: logger
-            )
+            composer: LiveNotificationComposer(live: live, contents: store.content, clock: clock, logger: logger)
         )
         let throttles = ThrottleTable(clock: clock) { live.current.configuration.throttles.limits(for: $0) }
         var dispatch = DispatchSettings()
@@ -141,11 +170,15 @@ public enum Hub {
             services: ReceptionServices(intake: queue, clock: clock, logger: logger)
         ) { live.current.reception }
         try await listeners.apply(configuration.listeners)
+        let plugins = PluginsService(storage: storage, logger: logger)
+        plugins.replace(with: live.current)
         let reloader = Reloader(
             path: path,
             registry: registry,
             live: live,
             listeners: listeners,
+            throttles: throttles,
+            plugins: plugins,
             logger: logger,
             derive: derive
         )
@@ -173,7 +206,8 @@ public enum Hub {
         }
         // Shut down from the last to the first: no new mail, no new deliveries, then the queue.
         let services: [any Service] = [
-            QueueService(queue: queue), DispatcherService(dispatcher: dispatcher), ControlService(server: control),
+            plugins, QueueService(queue: queue), DispatcherService(dispatcher: dispatcher),
+            ControlService(server: control),
             ReloadService(reloader: reloader), listeners,
         ]
         var group = ServiceGroupConfiguration(

@@ -1,3 +1,4 @@
+import Glibc
 import Logging
 import NIOCore
 import Reception
@@ -69,7 +70,9 @@ final class ListenerGroup: Service {
                 services: self.services
             )
         } catch {
-            throw HubFailure("cannot listen on \(settings.address) port \(settings.port) (\(settings.name)): \(error)")
+            throw HubFailure(
+                "cannot listen on \(settings.address) port \(settings.port) (\(settings.name)): \(HubFailure.reason(error))"
+            )
         }
     }
 
@@ -81,6 +84,8 @@ final class ListenerGroup: Service {
                     group.addTask {
                         do {
                             try await listener.run()
+                        } catch is CancellationError {
+                            // Another service has failed, which is told by that.
                         } catch {
                             self.services.logger.error(
                                 "listener failed",
@@ -107,4 +112,10 @@ public struct HubFailure: Error, CustomStringConvertible {
 
     /// Makes a failure with its text.
     public init(_ description: String) { self.description = description }
+
+    /// What an error says to an operator.
+    static func reason(_ error: any Error) -> String {
+        guard let error = error as? IOError else { return "\(error)" }
+        return unsafe String(cString: strerror(error.errnoCode)).lowercased()
+    }
 }

@@ -2,6 +2,7 @@ import Delivery
 import Logging
 import MailHubPlugin
 import MailQueue
+import NIOCore
 import NIOPosix
 import Reception
 import SMTP
@@ -85,6 +86,25 @@ extension LiveConfiguration.Snapshot {
     }
 }
 
+/// Writes notifications in the name of the host and the postmaster that are in force.
+struct LiveNotificationComposer: NotificationComposer {
+    let live: LiveConfiguration
+    let contents: ContentDirectory
+    let clock: any WallClock
+    let logger: Logger
+
+    func compose(_ request: NotificationRequest) async -> NewMessage? {
+        let configuration = self.live.current.configuration
+        return await StatusNotificationComposer(
+            host: configuration.host,
+            postmaster: configuration.postmaster,
+            contents: self.contents,
+            clock: self.clock,
+            logger: self.logger
+        ).compose(request)
+    }
+}
+
 extension HubConfiguration {
     fileprivate func transportSettings(_ dialect: SMTPTransport.Dialect) -> SMTPTransport.Settings {
         var settings = SMTPTransport.Settings(hostname: self.host.text, dialect: dialect)
@@ -93,8 +113,14 @@ extension HubConfiguration {
         return settings
     }
 
-    /// Addresses that lead back to the listeners, where they are on the port of MX hosts.
+    /// Addresses that lead back to the listeners, where they are on the port of MX hosts; a listener on all addresses is
+    /// reached at each one that this machine has.
     fileprivate var ownAddresses: Set<IPAddress> {
-        Set(self.listeners.filter { $0.port == self.delivery.port }.compactMap { IPAddress($0.address) })
+        let listening = self.listeners.filter { $0.port == self.delivery.port }.compactMap { IPAddress($0.address) }
+        guard listening.contains(where: { $0 == IPAddress("0.0.0.0") || $0 == IPAddress("::") }) else {
+            return Set(listening)
+        }
+        let devices = (try? System.enumerateDevices()) ?? []
+        return Set(listening + devices.compactMap { $0.address?.ipAddress.flatMap { IPAddress($0) } })
     }
 }

@@ -2,6 +2,7 @@ import Administration
 import Delivery
 import Glibc
 import Logging
+import MailHubPlugin
 import MailQueue
 import Reception
 import SMTP
@@ -37,6 +38,7 @@ struct OperatorHandler: ControlHandler {
                 heldRecipients: statistics.recipients[.held] ?? 0,
                 oldest: statistics.oldest.map(ControlInstant.init)
             ),
+            // What a throttle still remembers of a destination without mail, sessions and trouble interests nobody.
             destinations: names.map { name in
                 DestinationStatus(
                     destination: name,
@@ -44,14 +46,15 @@ struct OperatorHandler: ControlHandler {
                     deliveries: states[name]?.sessions ?? 0,
                     trouble: states[name].flatMap(self.trouble)
                 )
-            }
+            }.filter { $0.recipients > 0 || $0.deliveries > 0 || $0.trouble != nil }
         )
     }
 
     private func trouble(_ state: ThrottleState.Snapshot) -> String? {
         if state.isSuspended { return "suspended by the operator" }
         guard let until = state.pausedUntil, until > self.clock.now else { return nil }
-        return "paused until \(ControlInstant(until)) after \(state.troubles) failures"
+        let failures = state.troubles == 1 ? "1 failure" : "\(state.troubles) failures"
+        return "paused until \(ControlInstant(until)) after \(failures)"
     }
 
     func queueList(_ filter: MessageFilter, limit: Int, after id: String?) async throws -> QueueEntryPage {
@@ -81,7 +84,96 @@ struct OperatorHandler: ControlHandler {
         try await self.queue.delete(self.selection(selector)).count
     }
 
+    func queueSuspend(_ destinations: [String]) async throws -> Int {
+        let destinations = try destinations.map(self.destination)
+        let before = Set(await self.queue.suspendedDestinations)
+        for destination in destinations {
+            await self.queue.suspend(destination)
+            await self.throttles.throttle(for: destination).suspend()
+        }
+        return Set(destinations).subtracting(before).count
+    }
+
+    func queueResume(_ destinations: [String]) async throws -> Int {
+        // One that was suspended can be resumed although the configuration has lost its route.
+        let suspended = await self.queue.suspendedDestinations
+        let destinations = try destinations.map { text in
+            try suspended.first { $0.description == text } ?? self.destination(text)
+        }
+        var count = 0
+        for destination in Set(destinations) {
+            let throttle = await self.throttles.throttle(for: destination)
+            let isPaused = await throttle.snapshot.pausedUntil.map { $0 > self.clock.now } ?? false
+            await throttle.resume()
+            await self.queue.resume(destination)
+            if isPaused || suspended.contains(destination) { count += 1 }
+        }
+        return count
+    }
+
+    /// The destination with a name, as listings show it: `route`, or `route/domain` for routes by MX.
+    private func destination(_ text: String) throws -> Destination {
+        let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+        let route = String(parts[0])
+        guard let way = self.live.current.configuration.routes[route] else {
+            throw ControlFailure(.invalidRequest, "there is no route \"\(route)\"")
+        }
+        guard way == .mx else {
+            guard parts.count == 1 else {
+                throw ControlFailure(.invalidRequest, "the route \"\(route)\" has one destination: \(route)")
+            }
+            return Destination(route: route, domain: "")
+        }
+        let host = parts.count == 2 ? Mailbox("postmaster@\(parts[1])")?.host : nil
+        switch host {
+        case .domain(let domain): return Destination(route: route, domain: domain.canonical)
+        case .literal(let literal): return Destination(route: route, domain: literal.description)
+        case nil:
+            throw ControlFailure(
+                .invalidRequest,
+                "the route \"\(route)\" has a destination for each domain, such as \(route)/example.net"
+            )
+        }
+    }
+
     func reload() async throws -> ReloadReport { try await self.reloader.reload() }
+
+    func pluginList() async throws -> [PluginEntry] {
+        self.live.current.configuration.plugins.map { entry in
+            let health = entry.health.snapshot
+            return PluginEntry(
+                name: entry.name,
+                stages: entry.plugin.stages.map(\.rawValue),
+                onFailure: entry.onFailure.rawValue,
+                calls: health.calls,
+                failures: health.failures,
+                timeouts: health.timeouts,
+                skipped: health.skipped,
+                isPaused: health.isPaused,
+                counters: entry.counters.snapshot,
+                verbs: (entry.plugin as? any OperatorHook)?.operatorVerbs.map { "\($0.usage): \($0.does)" } ?? []
+            )
+        }
+    }
+
+    func pluginRun(_ name: String, _ request: PluginRequest) async throws -> PluginAnswer {
+        let plugins = self.live.current.configuration.plugins
+        guard let entry = plugins.first(where: { $0.name == name }) else {
+            let known = plugins.map(\.name).joined(separator: ", ")
+            throw ControlFailure(.notFound, "no plugin \"\(name)\" is configured; there are: \(known)")
+        }
+        guard let hook = entry.plugin as? any OperatorHook else {
+            throw ControlFailure(.invalidRequest, "the plugin \"\(name)\" has nothing to say to operators")
+        }
+        do {
+            let answer = try await hook.operate(
+                OperatorRequest(verb: request.verb, arguments: request.arguments, options: request.options)
+            )
+            return PluginAnswer(columns: answer.columns, rows: answer.rows, lines: answer.lines)
+        } catch let mistake as OperatorMistake {
+            throw ControlFailure(.invalidRequest, mistake.description)
+        }
+    }
 
     private func identifier(_ text: String) throws -> QueueID {
         guard let id = QueueID(text) else {

@@ -9,8 +9,12 @@ import Synchronization
 actor Reloader {
     private let path: String
     private let registry: PluginRegistry
+    /// What the process was started with.
+    private let atStart: HubConfiguration
     private let live: LiveConfiguration
     private let listeners: ListenerGroup
+    private let throttles: ThrottleTable
+    private let plugins: PluginsService
     private let derive: @Sendable (HubConfiguration) -> LiveConfiguration.Snapshot
     private let logger: Logger
 
@@ -19,13 +23,18 @@ actor Reloader {
         registry: PluginRegistry,
         live: LiveConfiguration,
         listeners: ListenerGroup,
+        throttles: ThrottleTable,
+        plugins: PluginsService,
         logger: Logger,
         derive: @escaping @Sendable (HubConfiguration) -> LiveConfiguration.Snapshot
     ) {
         self.path = path
         self.registry = registry
+        self.atStart = live.current.configuration
         self.live = live
         self.listeners = listeners
+        self.throttles = throttles
+        self.plugins = plugins
         self.logger = logger
         self.derive = derive
     }
@@ -36,37 +45,23 @@ actor Reloader {
             let configuration = try HubConfigurationReader.read(path: self.path, registry: self.registry)
             let old = self.live.current.configuration
             try await self.listeners.apply(configuration.listeners)
-            self.live.replace(with: self.derive(configuration))
+            let snapshot = self.derive(configuration)
+            self.live.replace(with: snapshot)
+            self.plugins.replace(with: snapshot)
+            await self.throttles.limitsChanged()
             try HubLogging.start(configuration.logSettings)
-            let report = ReloadReport(
-                applied: ["listeners", "domains", "routes", "plugins", "throttles of new destinations", "log level"],
-                needsRestart: Self.needsRestart(from: old, to: configuration)
-            )
+            let report = ConfigurationChange(atStart: self.atStart, old: old, new: configuration).report
             self.logger.notice(
                 "configuration reloaded",
-                metadata: ["needs-restart": "\(report.needsRestart.joined(separator: ", "))"]
+                metadata: [
+                    "changed": "\(report.applied.joined(separator: ", "))",
+                    "needs-restart": "\(report.needsRestart.joined(separator: ", "))",
+                ]
             )
             return report
         } catch {
             self.logger.error("configuration kept: the new one cannot be used", metadata: ["error": "\(error)"])
             throw ControlFailure(.failed, "the running configuration is kept:\n\(error)")
         }
-    }
-
-    /// Keys whose new values only a restart puts in force.
-    private static func needsRestart(from old: HubConfiguration, to new: HubConfiguration) -> [String] {
-        var keys: [String] = []
-        if old.queue != new.queue { keys.append("queue") }
-        if old.dns != new.dns { keys.append("dns") }
-        if old.controlSocket != new.controlSocket { keys.append("control.socket") }
-        if old.eventLoops != new.eventLoops { keys.append("eventLoops") }
-        if old.shutdownGrace != new.shutdownGrace { keys.append("shutdownGrace") }
-        if old.logging.format != new.logging.format { keys.append("logging.format") }
-        if old.delivery.idleTime != new.delivery.idleTime
-            || old.delivery.maximumSessions != new.delivery.maximumSessions
-        {
-            keys.append("delivery")
-        }
-        return keys
     }
 }

@@ -36,7 +36,11 @@ struct ControlService: Service {
     let server: ControlServer
 
     func run() async throws {
-        try await cancelWhenGracefulShutdown { try await self.server.run() }
+        do {
+            try await cancelWhenGracefulShutdown { try await self.server.run() }
+        } catch let error where !(error is CancellationError) {
+            throw HubFailure("the control socket cannot be used: \(HubFailure.reason(error))")
+        }
     }
 }
 

@@ -51,7 +51,7 @@ extension HubConfigurationReader {
                     at: "sasl",
                     fix: "remove \"dn\" and \"password\""
                 )
-                _ = (bind.optionalString("dn"), bind.section("password"))
+                _ = (bind.optionalString("dn"), bind.secret("password"))
             }
             return .external
         }
@@ -61,42 +61,13 @@ extension HubConfigurationReader {
         return .simple(name: name, password: password)
     }
 
-    /// A password is never written into config.json itself, which more people read.
     private static func password(in bind: ConfigurationSection) -> String? {
         guard bind.has("password") else {
             bind.report("missing", at: "password", fix: "add \"password\": { \"file\": \"ldap.password\" }")
             return nil
         }
-        guard let section = bind.section("password") else { return nil }
-        let fix = "write { \"file\": \"ldap.password\" } or { \"environment\": \"LDAP_PASSWORD\" }"
-        let text: String
-        if let file = section.filePath("file") {
-            guard let content = try? String(contentsOfFile: file, encoding: .utf8) else {
-                section.report("cannot read \"\(file)\"", at: "file", fix: "make the file readable by the service user")
-                return nil
-            }
-            text = content
-        } else if let variable = section.optionalString("environment") {
-            guard let value = ProcessInfo.processInfo.environment[variable] else {
-                section.report(
-                    "the variable \"\(variable)\" is not set",
-                    at: "environment",
-                    fix: "set it for the service"
-                )
-                return nil
-            }
-            text = value
-        } else {
-            bind.report("names neither a file nor a variable", at: "password", fix: fix)
-            return nil
-        }
-        let password = text.trimmingCharacters(in: .newlines)
-        // A bind with a name and no password succeeds as nobody (RFC 4513 section 5.1.2).
-        guard !password.isEmpty, !password.utf8.contains(0) else {
-            bind.report("the password is empty", at: "password", fix: fix)
-            return nil
-        }
-        return password
+        // An empty one is a problem there: a bind with a name and no password succeeds as nobody (RFC 4513 section 5.1.2).
+        return bind.secret("password")?.value
     }
 
     private func timeouts(_ section: ConfigurationSection) -> LDAPTimeouts {
@@ -107,10 +78,7 @@ extension HubConfigurationReader {
             ("retry", \.retry), ("idle", \.idle),
         ]
         for (key, path) in keys {
-            limits[keyPath: path] = section.duration(key, default: limits[keyPath: path])
-            if limits[keyPath: path] <= .zero {
-                section.report("the time is zero", at: key, fix: "write one such as \"3s\"")
-            }
+            limits[keyPath: path] = section.positiveDuration(key, default: limits[keyPath: path])
         }
         return limits
     }

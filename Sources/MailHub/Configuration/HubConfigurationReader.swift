@@ -13,13 +13,22 @@ struct HubConfigurationReader {
 
     /// The configuration, or everything that is wrong with it.
     static func read(path: String, registry: PluginRegistry) throws(ConfigurationProblems) -> HubConfiguration {
-        guard let data = FileManager.default.contents(atPath: path) else {
+        let data: Data
+        do {
+            data = try Data(contentsOf: URL(filePath: path))
+        } catch {
+            let reason =
+                switch (error as? CocoaError)?.code {
+                case .fileReadNoSuchFile?, .fileNoSuchFile?: "there is no such file"
+                case .fileReadNoPermission?: "permission denied"
+                default: "it is no readable file"
+                }
             throw ConfigurationProblems([
                 ConfigurationProblem(
                     file: path,
                     position: SourcePosition(line: 1, column: 1),
                     path: "$",
-                    message: "the file cannot be read",
+                    message: "cannot read the configuration: \(reason)",
                     fix: "name a file that exists and is readable by this user: --config PATH"
                 )
             ])
@@ -49,26 +58,28 @@ struct HubConfigurationReader {
     }
 
     /// `nil` where something was reported that nothing can stand in for.
-    private func configuration() -> HubConfiguration? {
+    func configuration() -> HubConfiguration? {
         let host = self.host()
         let routes = self.routes()
         let domains = self.domains(routes)
         let listeners = self.listeners()
         let relayNetworks = self.relayNetworks()
-        let defaultRoute = self.defaultRoute(routes)
+        let defaultRoute = self.defaultRoute(routes, relays: !relayNetworks.isEmpty)
         let queue = self.queue()
         let throttles = self.throttles(routes)
         let dns = self.dns()
         let directory = self.directory()
-        let plugins = self.plugins(served: Set(domains.keys))
+        let plugins = self.plugins(PluginSurroundings(servedDomains: Set(domains.keys), directory: directory))
         let logging = self.logging()
         let delivery = self.delivery()
-        let socket = self.root.section("control")?.filePath("socket")
+        let socket = self.controlSocket()
         let postmaster = self.root.mailbox("postmaster")
-        let shutdownGrace = self.root.duration("shutdownGrace", default: .seconds(30))
+        let shutdownGrace = self.root.positiveDuration("shutdownGrace", default: .seconds(30))
         let eventLoops = self.root.optionalInteger("eventLoops", in: 1...256)
-        let firstDomain = self.root.keys(of: "domains").first ?? host?.text
-        guard let host, let postmaster = postmaster ?? firstDomain.flatMap({ Mailbox("postmaster@\($0)") }) else {
+        let firstDomain = self.root.keys(of: "domains").first { Self.domain($0) != nil } ?? host?.text
+        guard let host else { return nil }
+        guard let postmaster = postmaster ?? firstDomain.flatMap({ Mailbox("postmaster@\($0)") }) else {
+            self.root.report("missing", at: "postmaster", fix: "add the address of somebody who reads it")
             return nil
         }
         return HubConfiguration(
@@ -77,7 +88,7 @@ struct HubConfigurationReader {
             listeners: listeners,
             domains: domains,
             relayNetworks: relayNetworks,
-            routes: routes,
+            routes: routes.compactMapValues { $0 },
             defaultRoute: defaultRoute,
             queue: queue,
             throttles: throttles,
@@ -85,19 +96,25 @@ struct HubConfigurationReader {
             directory: directory,
             plugins: plugins,
             logging: logging,
-            controlSocket: socket ?? "\(self.root.folder)/var/run/control.sock",
+            controlSocket: socket,
             delivery: delivery,
             shutdownGrace: shutdownGrace,
             eventLoops: eventLoops
         )
     }
 
+    /// A fully qualified name; an IP address is none, although it has the form of one.
+    static func domain(_ name: String) -> Domain? {
+        guard let domain = Domain(name), domain.isFullyQualified, IPAddress(name) == nil else { return nil }
+        return domain
+    }
+
     private func host() -> Domain? {
         let name = self.root.requiredString("hostname")
         guard !name.isEmpty else { return nil }
-        guard let domain = Domain(name), domain.isFullyQualified, domain.isASCII else {
+        guard let domain = Self.domain(name), domain.isASCII else {
             self.root.report(
-                "\"\(name)\" is not a fully qualified host name",
+                "\(Quotation.of(name)) is not a fully qualified host name",
                 at: "hostname",
                 fix: "write the name that the DNS knows this host by, such as \"mx.example.org\""
             )
@@ -111,9 +128,10 @@ struct HubConfigurationReader {
     private func listeners() -> [ListenerSettings] {
         var result: [ListenerSettings] = []
         var names: Set<String> = []
-        var places: Set<String> = []
+        var places: [(address: IPAddress, port: Int)] = []
         let sections = self.root.sections("listeners")
-        if sections.isEmpty {
+        // Entries of a wrong type are told already.
+        if !self.root.has("listeners") || self.root.isEmptyArray("listeners") {
             self.root.report(
                 "no listener",
                 at: "listeners",
@@ -122,19 +140,26 @@ struct HubConfigurationReader {
         }
         for section in sections {
             let listener = self.listener(section)
-            if !names.insert(listener.name).inserted {
+            if !listener.name.isEmpty, !names.insert(listener.name).inserted {
                 section.report(
-                    "another listener has the name \"\(listener.name)\"",
+                    "another listener has the name \(Quotation.of(listener.name))",
                     at: "name",
                     fix: "choose another name"
                 )
             }
-            if !places.insert("\(listener.address) \(listener.port)").inserted {
-                section.report(
-                    "another listener has this address and port",
-                    at: "port",
-                    fix: "choose another port or address"
-                )
+            if let address = IPAddress(listener.address) {
+                if let other = places.first(where: {
+                    $0.port == listener.port && (listener.port == 0 ? address == $0.address : address.meets($0.address))
+                }) {
+                    section.report(
+                        other.address == address
+                            ? "another listener has this address and port"
+                            : "another listener has this port at \(other.address), which is the same to the system",
+                        at: section.has("port") ? "port" : "address",
+                        fix: "choose another port or address"
+                    )
+                }
+                places.append((address, listener.port))
             }
             result.append(listener)
         }
@@ -146,7 +171,7 @@ struct HubConfigurationReader {
         let address = section.requiredString("address")
         if !address.isEmpty, IPAddress(address) == nil {
             section.report(
-                "\"\(address)\" is not an IP address",
+                "\(Quotation.of(address)) is not an IP address",
                 at: "address",
                 fix: "write one such as \"192.0.2.1\" or \"::\""
             )
@@ -183,36 +208,77 @@ struct HubConfigurationReader {
         )
         limits.recipients = section.integer("maximumRecipients", in: 100...100_000, default: standard.recipients)
         limits.errors = section.integer("maximumErrors", in: 1...1_000_000, default: standard.errors)
-        limits.messageSize = section.size("messageSize", default: standard.messageSize)
-        if limits.messageSize < 65536 {
-            section.report(
-                "messages of 64 KiB must be taken (RFC 5321 section 4.5.3.1.7)",
-                at: "messageSize",
-                fix: "write \"64KiB\" or more"
-            )
-        }
-        limits.commandTime = section.duration("commandTimeout", default: standard.commandTime)
-        limits.dataTime = section.duration("dataTimeout", default: standard.dataTime)
+        // At least 64 KiB (RFC 5321 section 4.5.3.1.7).
+        limits.messageSize = section.size("messageSize", in: 65536...1 << 40, default: standard.messageSize)
+        limits.commandTime = section.positiveDuration("commandTimeout", default: standard.commandTime)
+        limits.dataTime = section.positiveDuration("dataTimeout", default: standard.dataTime)
+        limits.messagesPerClient = section.optionalInteger("maximumMessagesPerClient", in: 1...1_000_000_000)
+        limits.recipientsPerClient = section.optionalInteger("maximumRecipientsPerClient", in: 1...1_000_000_000)
+        limits.errorsPerClient = section.optionalInteger("maximumErrorsPerClient", in: 1...1_000_000_000)
         return ListenerSettings(
             name: name,
             address: address,
             port: port,
             role: role,
             limits: limits,
-            answersVerify: section.boolean("verify", default: false)
+            answersVerify: section.boolean("verify", default: false),
+            differingVerdicts: section.enumeration("differingVerdicts", default: DifferingVerdicts.refuse)
         )
     }
 
     private func relayNetworks() -> [IPNetwork] {
-        let networks = self.root.networks("relayNetworks") ?? []
-        if networks.contains(where: { $0.prefixLength == 0 }) {
+        let form = "a network such as \"192.0.2.0/24\""
+        let networks = self.root.indexedValues("relayNetworks", expected: form) { IPNetwork($0) } ?? []
+        for (index, network) in networks where network.isOpenRelay {
             self.root.report(
-                "a network of all addresses makes an open relay",
+                "so large a network makes an open relay",
                 at: "relayNetworks",
-                fix: "name the networks of your own hosts only"
+                index: index,
+                fix: "name the networks of your own hosts only, such as \"192.0.2.0/24\""
             )
         }
-        return networks
+        return networks.map(\.value)
+    }
+
+    private func controlSocket() -> String {
+        let standard = "\(self.root.folder)/var/run/control.sock"
+        guard let section = self.root.section("control") else { return standard }
+        return self.socketPath("socket", in: section) ?? standard
+    }
+
+    /// The path of a socket, which the kernel limits.
+    func socketPath(_ key: String, in section: ConfigurationSection) -> String? {
+        guard let path = section.filePath(key) else { return nil }
+        if path.utf8.count > 107 {
+            section.report("the path is longer than 107 octets", at: key, fix: "choose a shorter one below /run")
+        }
+        return path
+    }
+}
+
+extension IPAddress {
+    /// Whether the system cannot listen on both at one port: they are the same, or one stands for all addresses.
+    ///
+    /// On Linux `::` stands for IPv4 as well, unless it is told otherwise.
+    fileprivate func meets(_ other: IPAddress) -> Bool {
+        switch (self, other) {
+        case (.ipv6(0, 0), _), (_, .ipv6(0, 0)), (.ipv4(0), .ipv4), (.ipv4, .ipv4(0)): true
+        case (.ipv4, _), (.ipv6, _): self == other
+        }
+    }
+}
+
+extension IPNetwork {
+    /// Whether the network is larger than any organisation's: shorter than 10.0.0.0/8 and fc00::/7, or all of IPv4 as
+    /// IPv6 writes it.
+    fileprivate var isOpenRelay: Bool {
+        switch self.base {
+        case .ipv4: return self.prefixLength < 8
+        case .ipv6:
+            let mapped = IPAddress.ipv6(high: 0, low: 0xFFFF_0000_0000)
+            let coversMapped = IPNetwork(containing: mapped, prefixLength: self.prefixLength).base == self.base
+            return self.prefixLength < 7 || coversMapped && self.prefixLength < 104
+        }
     }
 }
 

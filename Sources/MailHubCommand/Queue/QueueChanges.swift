@@ -6,6 +6,11 @@ struct QueueRetry: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "retry",
         abstract: "Makes waiting messages due now.",
+        usage: Usage.of(
+            "mailhub queue retry <id> ...",
+            "mailhub queue retry <filter> ...",
+            "mailhub queue retry --all [<filter> ...]"
+        ),
         discussion: """
             Throttles and back-off of the destination still apply. Held messages stay held.
 
@@ -32,6 +37,11 @@ struct QueueHold: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "hold",
         abstract: "Keeps messages from being delivered until they are released.",
+        usage: Usage.of(
+            "mailhub queue hold <id> ... [--reason <text>]",
+            "mailhub queue hold <filter> ... [--reason <text>]",
+            "mailhub queue hold --all [<filter> ...] [--reason <text>]"
+        ),
         discussion: """
             Attempts under way end as they end. Held messages do not expire.
 
@@ -60,6 +70,11 @@ struct QueueRelease: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "release",
         abstract: "Lets held messages be delivered: they are due now.",
+        usage: Usage.of(
+            "mailhub queue release <id> ...",
+            "mailhub queue release <filter> ...",
+            "mailhub queue release --all [<filter> ...]"
+        ),
         discussion: """
             Damaged messages are given another chance, too.
 
@@ -85,6 +100,10 @@ struct QueueDelete: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "delete",
         abstract: "Removes messages for good; nobody is notified.",
+        usage: Usage.of(
+            "mailhub queue delete <id> ...",
+            "mailhub queue delete --all [<filter> ...]"
+        ),
         discussion: """
             There is no question and no way back: look with `mailhub queue list` first. A filter alone is not enough; \
             add --all to remove all that match.
@@ -104,6 +123,12 @@ struct QueueDelete: AsyncParsableCommand {
         let request = ControlRequest.queueDelete(selector: try self.selection.selector(filterSuffices: false))
         try await self.connection.change(request, named: self.selection.id.count, verb: "deleted")
     }
+}
+
+/// Usage lines by hand: those that the argument parser makes are longer than a terminal is wide.
+enum Usage {
+    /// One way to use a command a line.
+    static func of(_ forms: String...) -> String { forms.joined(separator: "\n") }
 }
 
 extension ConnectionOptions {

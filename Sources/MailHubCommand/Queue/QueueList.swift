@@ -7,6 +7,7 @@ struct QueueList: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list",
         abstract: "Lists queued messages, oldest first.",
+        usage: "mailhub queue list [<filter> ...] [--limit <n>] [--after <id>] [--json]",
         discussion: """
             A message is listed when it matches all filters that are given. Each line shows the first recipient and what \
             it waits for; `mailhub queue show` shows the rest. On a terminal, lines are cut to its width; in a file or a \
@@ -22,7 +23,7 @@ struct QueueList: AsyncParsableCommand {
     @OptionGroup var connection: ConnectionOptions
     @OptionGroup(title: "Filter") var filters: FilterOptions
 
-    @Option(help: ArgumentHelp("At most this many.", valueName: "number"))
+    @Option(help: ArgumentHelp("At most this many.", valueName: "n"))
     var limit: Int?
 
     @Option(help: ArgumentHelp("Go on after this message.", valueName: "id"))
@@ -79,7 +80,8 @@ struct QueueTable {
             HumanSize.text(entry.size),
             entry.sender.isEmpty ? "<>" : entry.sender,
             (shown?.address ?? "-") + (others > 0 ? " +\(others)" : ""),
-            shown?.nextAttempt.map { HumanTime.relative($0.timestamp, to: self.now) } ?? "-",
+            // What is due waits for its turn, or for its destination.
+            shown?.nextAttempt.map { HumanTime.relative(max($0.timestamp, self.now), to: self.now) } ?? "-",
             entry.reason ?? shown?.lastReply ?? "-",
         ])
     }

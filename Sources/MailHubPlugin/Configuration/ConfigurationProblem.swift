@@ -46,3 +46,30 @@ extension ConfigurationProblem: CustomStringConvertible {
         "\(self.file):\(self.position.line):\(self.position.column): \(self.path): \(self.message)\n    fix: \(self.fix)"
     }
 }
+
+/// How messages show texts that stand in the configuration.
+package enum Quotation {
+    /// The text in double quotes: control characters escaped and cut at 100 characters, so that it stays in its line.
+    package static func of(_ text: String) -> String {
+        var result = "\""
+        for scalar in text.unicodeScalars.prefix(100) {
+            switch scalar.properties.generalCategory {
+            case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate:
+                result += "\\u{\(String(scalar.value, radix: 16))}"
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result + (text.unicodeScalars.count > 100 ? "…\"" : "\"")
+    }
+}
+
+/// How the path of a member is written.
+package enum JSONPath {
+    /// `$.listeners`, or `$.domains["example.org"]` where the key is no plain word.
+    package static func member(_ key: String, of path: String) -> String {
+        let isWord =
+            key.first.map { $0.isASCII && ($0.isLetter || $0 == "_") } == true
+            && key.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_" || $0 == "-") }
+        return isWord ? "\(path).\(key)" : "\(path)[\(Quotation.of(key))]"
+    }
+}

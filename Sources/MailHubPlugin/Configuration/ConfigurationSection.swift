@@ -1,5 +1,3 @@
-public import SMTP
-
 /// A JSON object of config.json, read key by key.
 ///
 /// An accessor returns a usable value whatever is there: where the value is wrong, the problem is recorded with its place, and
@@ -17,9 +15,11 @@ public final class ConfigurationSection {
     /// The folder of the file: relative paths in it start there.
     public let folder: String
     private let report: Report
-    private let members: [JSONNode.Member]
-    private let position: SourcePosition
+    let members: [JSONNode.Member]
+    let position: SourcePosition
     private var asked: Set<String> = []
+    /// Keys that are asked for, and unknown ones that are told already.
+    private var settled: Set<String> = []
     private var children: [ConfigurationSection] = []
 
     init(_ members: [JSONNode.Member], at position: SourcePosition, path: String, folder: String, report: Report) {
@@ -56,25 +56,20 @@ public final class ConfigurationSection {
         folder: String
     ) throws(ConfigurationProblem) -> ConfigurationSection {
         do throws(JSONSyntaxError) {
-            let node = try JSONParser.parse(bytes)
+            let (node, repetitions) = try JSONParser.parse(bytes)
             guard case .object(let members) = node.value else {
-                throw JSONSyntaxError(position: node.position, message: "not a JSON object", fix: "begin with {")
+                throw JSONSyntaxError(
+                    position: node.position,
+                    path: "$",
+                    message: "expected an object, found \(node.kind)",
+                    fix: "put { in front of all, and } behind it"
+                )
             }
-            return ConfigurationSection(
-                members,
-                at: node.position,
-                path: "$",
-                folder: folder,
-                report: Report(file: file)
-            )
+            let report = Report(file: file)
+            report.problems = repetitions.map { ConfigurationProblem($0, file: file) }
+            return ConfigurationSection(members, at: node.position, path: "$", folder: folder, report: report)
         } catch {
-            throw ConfigurationProblem(
-                file: file,
-                position: error.position,
-                path: "$",
-                message: error.message,
-                fix: error.fix
-            )
+            throw ConfigurationProblem(error, file: file)
         }
     }
 
@@ -98,205 +93,95 @@ public final class ConfigurationSection {
     /// Whether a key is there.
     public func has(_ key: String) -> Bool { self.members.contains { $0.key == key } }
 
+    /// Whether a key holds an array without elements.
+    package func isEmptyArray(_ key: String) -> Bool {
+        guard case .array(let elements) = self.members.first(where: { $0.key == key })?.value.value else {
+            return false
+        }
+        return elements.isEmpty
+    }
+
     // MARK: Problems
 
     /// Records a problem with the value of a key (or with the section, where the key is not there).
     public func report(_ message: String, at key: String, fix: String) {
         let member = self.members.first { $0.key == key }
-        self.record(message, member?.value.position ?? self.position, "\(self.path).\(key)", fix)
+        self.record(message, member?.value.position ?? self.position, self.path(of: key), fix)
     }
 
-    private func record(_ message: String, _ position: SourcePosition, _ path: String, _ fix: String) {
+    /// Records a problem with an element of an array.
+    public func report(_ message: String, at key: String, index: Int, fix: String) {
+        let node = self.members.first { $0.key == key }?.value
+        var position = node?.position ?? self.position
+        if case .array(let elements) = node?.value, elements.indices.contains(index) {
+            position = elements[index].position
+        }
+        self.record(message, position, "\(self.path(of: key))[\(index)]", fix)
+    }
+
+    /// Records a problem with a key itself, where keys are names that the operator chooses.
+    public func report(_ message: String, withKey key: String, fix: String) {
+        let member = self.members.last { $0.key == key }
+        self.record(message, member?.keyPosition ?? self.position, self.path(of: key), fix)
+    }
+
+    func path(of key: String) -> String { JSONPath.member(key, of: self.path) }
+
+    func record(_ message: String, _ position: SourcePosition, _ path: String, _ fix: String) {
         self.report.problems.append(
             ConfigurationProblem(file: self.report.file, position: position, path: path, message: message, fix: fix)
         )
     }
 
     private func reportUnknownKeys() {
-        let known = self.asked
-        for member in self.members where self.asked.insert(member.key).inserted {
+        for member in self.members where !self.asked.contains(member.key) {
+            guard self.settled.insert(member.key).inserted else { continue }
+            let known = self.asked.sorted().joined(separator: ", ")
             self.record(
                 "unknown key",
                 member.keyPosition,
-                "\(self.path).\(member.key)",
-                Spelling.suggestion(for: member.key, among: known) ?? "remove it"
+                self.path(of: member.key),
+                Spelling.suggestion(for: member.key, among: self.asked)
+                    ?? (known.isEmpty ? "remove it" : "remove it; the keys here are: \(known)")
             )
         }
         for child in self.children { child.reportUnknownKeys() }
-        self.children = []
     }
 
-    // MARK: Values
+    /// The JSON paths of all that has been asked for, in this section and those below, whether it is there or not.
+    package func askedPaths() -> [String] {
+        self.asked.sorted().map { self.path(of: $0) } + self.children.flatMap { $0.askedPaths() }
+    }
+
+    /// Lets a key be, whatever is in it: for what cannot be judged because of another problem.
+    package func ignore(_ key: String) { self.asked.insert(key) }
+
+    /// Lets all keys be that are there.
+    package func ignoreAll() { for member in self.members { self.asked.insert(member.key) } }
 
     /// The node of a key; `nil` where it is absent.
-    private func node(_ key: String) -> JSONNode? {
+    func node(_ key: String) -> JSONNode? {
         self.asked.insert(key)
         return self.members.first { $0.key == key }?.value
     }
 
-    private func wrongType(_ key: String, _ node: JSONNode, expected: String, _ index: String = "") {
-        self.record(
-            "expected \(expected), found \(node.kind)",
-            node.position,
-            "\(self.path).\(key)\(index)",
-            "write \(expected)"
-        )
-    }
-
-    /// A string.
-    public func optionalString(_ key: String) -> String? {
-        guard let node = self.node(key) else { return nil }
-        guard case .string(let text) = node.value else {
-            self.wrongType(key, node, expected: "a string")
-            return nil
-        }
-        return text
-    }
-
-    /// A string, or the default.
-    public func string(_ key: String, default fallback: String) -> String { self.optionalString(key) ?? fallback }
-
-    /// A string that must be there; the empty string where it is not.
-    public func requiredString(_ key: String) -> String {
-        guard self.has(key) else {
-            self.asked.insert(key)
-            self.record("missing", self.position, "\(self.path).\(key)", "add \"\(key)\"")
-            return ""
-        }
-        return self.optionalString(key) ?? ""
-    }
-
-    /// A whole number within a range, or the default.
-    public func integer(_ key: String, in range: ClosedRange<Int>, default fallback: Int) -> Int {
-        self.optionalInteger(key, in: range) ?? fallback
-    }
-
-    /// A whole number within a range; `nil` where it is absent.
-    public func optionalInteger(_ key: String, in range: ClosedRange<Int>) -> Int? {
-        guard let node = self.node(key) else { return nil }
-        guard case .number(let text) = node.value, let number = Int(text) else {
-            self.wrongType(key, node, expected: "a whole number")
-            return nil
-        }
-        guard range.contains(number) else {
-            self.record(
-                "\(number) is out of range",
-                node.position,
-                "\(self.path).\(key)",
-                "write a number from \(range.lowerBound) to \(range.upperBound)"
-            )
-            return nil
-        }
-        return number
-    }
-
-    /// `true` or `false`, or the default.
-    public func boolean(_ key: String, default fallback: Bool) -> Bool {
-        guard let node = self.node(key) else { return fallback }
-        guard case .boolean(let value) = node.value else {
-            self.wrongType(key, node, expected: "true or false")
-            return fallback
-        }
-        return value
-    }
-
-    /// A value that a function makes of a string; what it throws away is a problem.
-    public func value<Value>(
-        _ key: String,
-        expected: String,
-        _ parse: (String) -> Value?
-    ) -> Value? {
-        guard let node = self.node(key) else { return nil }
-        return self.value(of: node, key, "", expected: expected, parse)
-    }
-
-    private func value<Value>(
-        of node: JSONNode,
-        _ key: String,
-        _ index: String,
-        expected: String,
-        _ parse: (String) -> Value?
-    ) -> Value? {
-        let text: String
+    func wrongType(_ key: String, _ node: JSONNode, expected: String, _ index: String = "") {
+        let fix: String
         switch node.value {
-        case .string(let string): text = string
-        case .number(let number): text = number
-        case .object, .array, .boolean, .null:
-            self.wrongType(key, node, expected: expected, index)
-            return nil
+        case .null: fix = index.isEmpty ? "write \(expected), or remove the key" : "write \(expected), or remove it"
+        case .number(let text) where expected == "a string": fix = "write it in double quotes: \"\(text)\""
+        case .string(let text) where expected == "a whole number" && Int(text) != nil:
+            fix = "write it without quotes: \(text)"
+        case .string("true") where expected == "true or false": fix = "write it without quotes: true"
+        case .string("false") where expected == "true or false": fix = "write it without quotes: false"
+        case .string, .number, .boolean, .object, .array:
+            switch expected {
+            case "an array": fix = "put it in brackets: [ … ]"
+            case "an object": fix = "write an object: { … }"
+            default: fix = "write \(expected)"
+            }
         }
-        guard let value = parse(text) else {
-            self.record(
-                "\"\(text)\" is not \(expected)",
-                node.position,
-                "\(self.path).\(key)\(index)",
-                "write \(expected)"
-            )
-            return nil
-        }
-        return value
-    }
-
-    /// An array of values that a function makes of strings; elements that are wrong are left out and reported.
-    public func values<Value>(_ key: String, expected: String, _ parse: (String) -> Value?) -> [Value]? {
-        guard let node = self.node(key) else { return nil }
-        guard case .array(let elements) = node.value else {
-            self.wrongType(key, node, expected: "an array")
-            return nil
-        }
-        return elements.enumerated().compactMap { index, element in
-            self.value(of: element, key, "[\(index)]", expected: expected, parse)
-        }
-    }
-
-    /// Strings.
-    public func strings(_ key: String) -> [String]? { self.values(key, expected: "a string") { $0 } }
-
-    /// A duration such as `"5m"` or `"1h30m"`, or the default.
-    public func duration(_ key: String, default fallback: Duration) -> Duration {
-        self.optionalDuration(key) ?? fallback
-    }
-
-    /// A duration; `nil` where it is absent.
-    public func optionalDuration(_ key: String) -> Duration? {
-        self.value(key, expected: ConfigurationUnits.durationForm, ConfigurationUnits.duration)
-    }
-
-    /// Durations.
-    public func durations(_ key: String) -> [Duration]? {
-        self.values(key, expected: ConfigurationUnits.durationForm, ConfigurationUnits.duration)
-    }
-
-    /// Octets, such as `"25MiB"` or a plain number, or the default.
-    public func size(_ key: String, default fallback: Int) -> Int { self.optionalSize(key) ?? fallback }
-
-    /// Octets; `nil` where it is absent.
-    public func optionalSize(_ key: String) -> Int? {
-        self.value(key, expected: ConfigurationUnits.sizeForm, ConfigurationUnits.size)
-    }
-
-    /// One of the cases of an enumeration, or the default.
-    public func enumeration<Value: CaseIterable & RawRepresentable<String>>(_ key: String, default fallback: Value)
-        -> Value
-    {
-        let names = Value.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: ", ")
-        return self.value(key, expected: "one of \(names)") { Value(rawValue: $0) } ?? fallback
-    }
-
-    /// A domain name; `nil` where it is absent.
-    public func domain(_ key: String) -> Domain? { self.value(key, expected: "a domain name") { Domain($0) } }
-
-    /// A mailbox; `nil` where it is absent.
-    public func mailbox(_ key: String) -> Mailbox? { self.value(key, expected: "a mail address") { Mailbox($0) } }
-
-    /// Networks in CIDR notation.
-    public func networks(_ key: String) -> [IPNetwork]? {
-        self.values(key, expected: "a network such as \"192.0.2.0/24\"") { IPNetwork($0) }
-    }
-
-    /// A path of a file or folder; a relative one starts at the folder of the configuration file.
-    public func filePath(_ key: String) -> String? {
-        self.optionalString(key).map { $0.hasPrefix("/") ? $0 : "\(self.folder)/\($0)" }
+        self.record("expected \(expected), found \(node.kind)", node.position, "\(self.path(of: key))\(index)", fix)
     }
 
     // MARK: Sections
@@ -328,15 +213,39 @@ public final class ConfigurationSection {
             self.wrongType(key, node, expected: "an object", index)
             return nil
         }
-        let path = "\(self.path).\(key)\(index)"
+        return self.child(members, at: node.position, path: "\(self.path(of: key))\(index)")
+    }
+
+    /// An object that may be left out; empty where it is, but with its place, so that what is missing in it is told.
+    ///
+    /// - Returns: `nil` where the value is no object, which is reported.
+    package func sectionOrEmpty(_ key: String) -> ConfigurationSection? {
+        guard self.has(key) else {
+            self.ignore(key)
+            return self.child([], at: self.position, path: self.path(of: key))
+        }
+        return self.section(key)
+    }
+
+    private func child(
+        _ members: [JSONNode.Member],
+        at position: SourcePosition,
+        path: String
+    ) -> ConfigurationSection {
         let child = ConfigurationSection(
             members,
-            at: node.position,
+            at: position,
             path: path,
             folder: self.folder,
             report: self.report
         )
         self.children.append(child)
         return child
+    }
+}
+
+extension ConfigurationProblem {
+    fileprivate init(_ error: JSONSyntaxError, file: String) {
+        self.init(file: file, position: error.position, path: error.path, message: error.message, fix: error.fix)
     }
 }

@@ -31,6 +31,31 @@ package enum ConfigurationUnits {
         return text.isEmpty ? nil : .milliseconds(total)
     }
 
+    /// The longest duration that is taken: far beyond all use, and far below where arithmetic with instants ends.
+    package static let longestDuration: Duration = .seconds(3650 * 86400)
+    /// The largest size that is taken: 1 PiB.
+    package static let largestSize = 1 << 50
+
+    /// The way that a duration is written, in the largest unit that fits.
+    package static func text(_ duration: Duration) -> String {
+        let (seconds, attoseconds) = duration.components
+        let milliseconds = seconds * 1000 + attoseconds / 1_000_000_000_000_000
+        let units: [(Int64, String)] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s")]
+        for (factor, unit) in units where milliseconds > 0 && milliseconds % factor == 0 {
+            return "\(milliseconds / factor)\(unit)"
+        }
+        return milliseconds == 0 ? "0s" : "\(milliseconds)ms"
+    }
+
+    /// The way that a size is written, in the largest unit that fits.
+    package static func text(octets: Int) -> String {
+        for (shift, unit) in [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")]
+        where octets > 0 && octets & (1 << shift - 1) == 0 {
+            return "\(octets >> shift)\(unit)"
+        }
+        return "\(octets)"
+    }
+
     /// A number with a unit: `B`, `KB`, `MB`, `GB` (thousands), `KiB`, `MiB`, `GiB`, `TiB` (1024s); without one, octets.
     package static func size(_ text: String) -> Int? {
         let digits = text.prefix { ("0"..."9").contains($0) }
@@ -57,8 +82,13 @@ package enum Spelling {
     /// "did you mean ...", where a name is near enough.
     package static func suggestion(for word: String, among names: some Sequence<String>) -> String? {
         let near = names.map { ($0, self.distance(word.lowercased(), $0.lowercased())) }
-            .filter { $0.1 <= max(2, word.count / 3) }
+            .filter { $0.1 <= (word.count < 4 ? 1 : max(2, word.count / 3)) }
             .min { ($0.1, $0.0) < ($1.1, $1.0) }
+        if near == nil, word.count >= 3,
+            let longer = names.filter({ $0.lowercased().hasPrefix(word.lowercased()) }).min()
+        {
+            return "did you mean \"\(longer)\"?"
+        }
         return near.map { "did you mean \"\($0.0)\"?" }
     }
 

@@ -26,6 +26,10 @@ public struct SessionContext: Sendable {
     public var helloName: String?
     /// Whether the client is in `relayNetworks`: it may send to any domain.
     public let isRelayClient: Bool
+    /// How the connection is encrypted; `nil` where it is not.
+    public let tls: TLSFacts?
+    /// Whom the client has proved to be (RFC 4954); `nil` where it has not.
+    public let authenticatedIdentity: String?
     /// Facts that plugins have stated about this session.
     public let facts: Facts
     /// Logs with the session's metadata.
@@ -39,6 +43,8 @@ public struct SessionContext: Sendable {
         role: ListenerRole,
         helloName: String?,
         isRelayClient: Bool,
+        tls: TLSFacts? = nil,
+        authenticatedIdentity: String? = nil,
         facts: Facts,
         logger: Logger
     ) {
@@ -48,6 +54,8 @@ public struct SessionContext: Sendable {
         self.role = role
         self.helloName = helloName
         self.isRelayClient = isRelayClient
+        self.tls = tls
+        self.authenticatedIdentity = authenticatedIdentity
         self.facts = facts
         self.logger = logger
     }

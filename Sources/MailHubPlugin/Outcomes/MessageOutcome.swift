@@ -28,3 +28,21 @@ public enum MessageOutcome: Sendable {
     /// Accepted and held in the queue for the postmaster.
     case hold(reason: String)
 }
+
+/// What a plugin may answer at the end of data for one recipient.
+public enum RecipientMessageOutcome: Sendable {
+    /// No opinion.
+    case next
+    /// Fine: no further plugin is asked about this recipient.
+    case accept
+    /// Changes the message for this recipient alone; the next plugin sees it changed.
+    case change([MessageEdit])
+    /// Refused for this recipient; the reply must be 5yz.
+    case reject(Reply)
+    /// Refused for now for this recipient; the reply must be 4yz.
+    case `defer`(Reply)
+    /// Taken, and not delivered to this recipient.
+    case discard
+    /// Taken, and held in the queue for the postmaster.
+    case hold(reason: String)
+}

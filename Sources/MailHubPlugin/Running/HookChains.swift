@@ -13,22 +13,39 @@ package struct ConfiguredPlugin: Sendable {
     package let plugin: any HubPlugin
     /// How long one call may take.
     package let timeLimit: Duration
+    /// How long one call may take at stages that have a limit of their own.
+    package let timeLimits: [Stage: Duration]
     package let onFailure: FailurePolicy
+    package let health: PluginHealth
+    package let counters: Counters
 
-    package init(name: String, plugin: any HubPlugin, timeLimit: Duration, onFailure: FailurePolicy) {
+    package init(
+        name: String,
+        plugin: any HubPlugin,
+        timeLimit: Duration,
+        timeLimits: [Stage: Duration] = [:],
+        onFailure: FailurePolicy,
+        breaker: PluginHealth.Breaker = .init(),
+        counters: Counters = Counters()
+    ) {
         self.name = name
         self.plugin = plugin
         self.timeLimit = timeLimit
+        self.timeLimits = timeLimits
         self.onFailure = onFailure
+        self.health = PluginHealth(breaker, plugin: name)
+        self.counters = counters
     }
 }
 
 /// One plugin's part in one stage.
 package struct Hooked<Hook: Sendable>: Sendable {
     package let name: String
+    package let stage: Stage
     package let hook: Hook
     package let timeLimit: Duration
     package let onFailure: FailurePolicy
+    let health: PluginHealth
 }
 
 /// The plugins of each stage, in configuration order.
@@ -36,40 +53,62 @@ package struct Hooked<Hook: Sendable>: Sendable {
 /// A stage that nobody listens to is an empty array and costs nothing.
 package struct HookChains: Sendable {
     package let connect: [Hooked<any ConnectHook>]
+    package let tls: [Hooked<any TLSHook>]
     package let hello: [Hooked<any HelloHook>]
+    package let authentication: [Hooked<any AuthenticationHook>]
     package let sender: [Hooked<any SenderHook>]
-    package let recipient: [Hooked<any RecipientHook>]
     package let resolver: [Hooked<any RecipientResolver>]
+    package let recipient: [Hooked<any RecipientHook>]
     package let data: [Hooked<any DataHook>]
     package let header: [Hooked<any HeaderHook>]
     package let message: [Hooked<any MessageHook>]
+    package let recipientMessage: [Hooked<any RecipientMessageHook>]
+    package let route: [Hooked<any RouteHook>]
     package let queued: [Hooked<any QueuedHook>]
     package let disconnect: [Hooked<any DisconnectHook>]
-    package let route: [Hooked<any RouteHook>]
     package let delivery: [Hooked<any DeliveryHook>]
     package let deliveryOutcome: [Hooked<any DeliveryOutcomeHook>]
+    /// Where sessions tell what happens; `nil` where nobody observes.
+    package let observers: EventFan?
 
     /// Sorts plugins into the stages that they conform to.
     package init(_ plugins: [ConfiguredPlugin] = []) {
-        func stage<Hook: Sendable>(_ cast: (any HubPlugin) -> Hook?) -> [Hooked<Hook>] {
+        func stage<Hook: Sendable>(_ stage: Stage, _ cast: (any HubPlugin) -> Hook?) -> [Hooked<Hook>] {
             plugins.compactMap { entry in
-                cast(entry.plugin).map {
-                    Hooked(name: entry.name, hook: $0, timeLimit: entry.timeLimit, onFailure: entry.onFailure)
+                cast(entry.plugin).map { hook in
+                    Hooked(
+                        name: entry.name,
+                        stage: stage,
+                        hook: hook,
+                        timeLimit: entry.timeLimits[stage] ?? entry.timeLimit,
+                        onFailure: entry.onFailure,
+                        health: entry.health
+                    )
                 }
             }
         }
-        self.connect = stage { $0 as? any ConnectHook }
-        self.hello = stage { $0 as? any HelloHook }
-        self.sender = stage { $0 as? any SenderHook }
-        self.recipient = stage { $0 as? any RecipientHook }
-        self.resolver = stage { $0 as? any RecipientResolver }
-        self.data = stage { $0 as? any DataHook }
-        self.header = stage { $0 as? any HeaderHook }
-        self.message = stage { $0 as? any MessageHook }
-        self.queued = stage { $0 as? any QueuedHook }
-        self.disconnect = stage { $0 as? any DisconnectHook }
-        self.route = stage { $0 as? any RouteHook }
-        self.delivery = stage { $0 as? any DeliveryHook }
-        self.deliveryOutcome = stage { $0 as? any DeliveryOutcomeHook }
+        self.connect = stage(.connect) { $0 as? any ConnectHook }
+        self.tls = stage(.tls) { $0 as? any TLSHook }
+        self.hello = stage(.hello) { $0 as? any HelloHook }
+        self.authentication = stage(.authentication) { $0 as? any AuthenticationHook }
+        self.sender = stage(.sender) { $0 as? any SenderHook }
+        self.resolver = stage(.resolver) { $0 as? any RecipientResolver }
+        self.recipient = stage(.recipient) { $0 as? any RecipientHook }
+        self.data = stage(.data) { $0 as? any DataHook }
+        self.header = stage(.header) { $0 as? any HeaderHook }
+        self.message = stage(.message) { $0 as? any MessageHook }
+        self.recipientMessage = stage(.recipientMessage) { $0 as? any RecipientMessageHook }
+        self.route = stage(.route) { $0 as? any RouteHook }
+        self.queued = stage(.queued) { $0 as? any QueuedHook }
+        self.disconnect = stage(.disconnect) { $0 as? any DisconnectHook }
+        self.delivery = stage(.delivery) { $0 as? any DeliveryHook }
+        self.deliveryOutcome = stage(.deliveryOutcome) { $0 as? any DeliveryOutcomeHook }
+        let observers = plugins.compactMap { $0.plugin as? any SessionObserver }
+        self.observers = observers.isEmpty ? nil : EventFan(observers)
+    }
+
+    /// Whether anybody looks at contents at the end of data.
+    package var wantsMessages: Bool {
+        !self.header.isEmpty || !self.message.isEmpty || !self.recipientMessage.isEmpty
     }
 }

@@ -26,12 +26,16 @@ package struct HookRunner: Sendable {
     private let eventLoop: any EventLoop
     private let executor: EventLoopTaskExecutor
     private let logger: Logger
+    private let waiting = WaitingCall()
 
     package init(eventLoop: any EventLoop, executor: EventLoopTaskExecutor, logger: Logger) {
         self.eventLoop = eventLoop
         self.executor = executor
         self.logger = logger
     }
+
+    /// The client is gone: the plugin that is at work for it now is cancelled.
+    package func cancelCurrent() { self.waiting.cancel() }
 
     /// Runs a chain.
     ///
@@ -49,18 +53,26 @@ package struct HookRunner: Sendable {
         var start = 0
         var state = state
         while start < hooks.count {
-            let call = ChainCall<Hook, State, Outcome>(hooks: hooks, start: start, state: state, logger: self.logger)
+            let call = ChainCall<Hook, State, Outcome>(
+                hooks: hooks,
+                start: start,
+                state: state,
+                eventLoop: self.eventLoop,
+                logger: self.logger
+            )
             // Ends by itself, or is cancelled and abandoned by the timer; `call.wait` awaits whichever comes first.
             let task = Task.immediate(executorPreference: self.executor) { await call.run(step) }
             if let result = call.result { return result }
             willWait()
             let timer = self.watch(call, task)
+            self.waiting.set(task)
             let ending = await withTaskCancellationHandler {
                 await call.wait()
             } onCancel: {
                 task.cancel()
             }
             timer.cancel()
+            self.waiting.set(nil)
             switch ending {
             case .finished(let result): return result
             case .abandoned(let index, let before):
@@ -89,7 +101,7 @@ package struct HookRunner: Sendable {
         guard let deadline = call.deadline else { return }
         watch.set(
             self.eventLoop.scheduleTask(deadline: deadline) {
-                if call.abandonIfOverdue(now: .now()) {
+                if call.abandonIfOverdue(now: self.eventLoop.now) {
                     task.cancel()
                 } else {
                     self.arm(watch, call, task)  // a later plugin of the chain is at work
@@ -97,6 +109,14 @@ package struct HookRunner: Sendable {
             }
         )
     }
+}
+
+/// The chain that a session waits for.
+private final class WaitingCall: Sendable {
+    private let task = Mutex<Task<Void, Never>?>(nil)
+
+    func set(_ task: Task<Void, Never>?) { self.task.withLock { $0 = task } }
+    func cancel() { self.task.withLock { $0.take() }?.cancel() }
 }
 
 /// The timer of a chain that waits.
@@ -136,10 +156,12 @@ private final class ChainCall<Hook: Sendable, State: Sendable, Outcome: Sendable
     }
     private let progress: Mutex<Progress>
     private let hooks: [Hooked<Hook>]
+    private let eventLoop: any EventLoop
     private let logger: Logger
 
-    init(hooks: [Hooked<Hook>], start: Int, state: State, logger: Logger) {
+    init(hooks: [Hooked<Hook>], start: Int, state: State, eventLoop: any EventLoop, logger: Logger) {
         self.hooks = hooks
+        self.eventLoop = eventLoop
         self.logger = logger
         self.progress = Mutex(Progress(index: start, state: state, deadline: .distantFuture))
     }
@@ -148,30 +170,54 @@ private final class ChainCall<Hook: Sendable, State: Sendable, Outcome: Sendable
         var (index, state) = self.progress.withLock { ($0.index, $0.state) }
         while index < self.hooks.count {
             let hooked = self.hooks[index]
-            self.progress.withLock { progress in
-                progress.index = index
-                progress.state = state
-                progress.deadline = .now() + TimeAmount(hooked.timeLimit)
-            }
-            do {
-                if let outcome = try await step(hooked.hook, &state) {
-                    return self.finish(.finished(.decided(outcome, state)))
+            let now = self.eventLoop.now
+            if hooked.health.mayCall(now: now) {
+                self.progress.withLock { progress in
+                    progress.index = index
+                    progress.state = state
+                    progress.deadline = now + TimeAmount(hooked.timeLimit)
                 }
-            } catch {
-                self.logger.error(
-                    "plugin failed",
-                    metadata: [
-                        "hook": "\(hooked.name)", "error": "\(error)", "on-failure": "\(hooked.onFailure.rawValue)",
-                    ]
-                )
-                guard hooked.onFailure == .ignore else {
-                    return self.finish(.finished(.failed(plugin: hooked.name)))
+                do {
+                    let outcome = try await step(hooked.hook, &state)
+                    if hooked.health.succeeded() { self.log(.notice, "plugin is asked again", hooked) }
+                    if let outcome { return self.finish(.finished(.decided(outcome, state))) }
+                } catch {
+                    guard !self.hasEnded else { return }  // left behind: the time limit was told already
+                    guard !Task.isCancelled else { return self.finish(.finished(.failed(plugin: hooked.name))) }
+                    self.failed(hooked, error, timedOut: false)
+                    guard hooked.onFailure == .ignore else {
+                        return self.finish(.finished(.failed(plugin: hooked.name)))
+                    }
                 }
+            } else if hooked.onFailure == .defer {
+                return self.finish(.finished(.failed(plugin: hooked.name)))
             }
             index += 1
         }
         self.finish(.finished(.passed(state)))
     }
+
+    private func failed(_ hooked: Hooked<Hook>, _ error: any Error, timedOut: Bool) {
+        self.log(.error, "plugin failed", hooked, error)
+        if hooked.health.failed(timedOut: timedOut, now: self.eventLoop.now) {
+            self.log(.error, "plugin fails again and again: not asked for a while", hooked)
+        }
+    }
+
+    private func log(
+        _ level: Logger.Level,
+        _ text: Logger.Message,
+        _ hooked: Hooked<Hook>,
+        _ error: (any Error)? = nil
+    ) {
+        var metadata: Logger.Metadata = [
+            "hook": "\(hooked.name)", "stage": "\(hooked.stage.rawValue)", "on-failure": "\(hooked.onFailure.rawValue)",
+        ]
+        if let error { metadata["error"] = "\(error)" }
+        self.logger.log(level: level, text, metadata: metadata)
+    }
+
+    private var hasEnded: Bool { self.progress.withLock { $0.ending != nil } }
 
     /// The result, where the chain has finished already.
     var result: ChainResult<State, Outcome>? {
@@ -187,13 +233,7 @@ private final class ChainCall<Hook: Sendable, State: Sendable, Outcome: Sendable
         }
         guard let overdue else { return false }
         let hooked = self.hooks[overdue.index]
-        self.logger.error(
-            "plugin failed",
-            metadata: [
-                "hook": "\(hooked.name)", "error": "\(TimeLimitExceeded(limit: hooked.timeLimit))",
-                "on-failure": "\(hooked.onFailure.rawValue)",
-            ]
-        )
+        self.failed(hooked, TimeLimitExceeded(limit: hooked.timeLimit), timedOut: true)
         self.finish(.abandoned(index: overdue.index, overdue.1))
         return true
     }

@@ -72,7 +72,7 @@ public struct KeyedValue: Hashable, Sendable {
 
 extension KeyValueStore {
     /// Sets a value.
-    public func set(_ data: [UInt8], for key: String, expires: Timestamp?) async throws {
+    public func set(data: [UInt8], for key: String, expires: Timestamp?) async throws {
         try await self.update(key) { $0 = StoredValue(data, expires: expires) }
     }
 
@@ -92,7 +92,7 @@ extension KeyValueStore {
 
     /// Sets a value of a type of one's own.
     public func set<Value: Encodable>(_ value: Value, for key: String, expires: Timestamp?) async throws {
-        try await self.set([UInt8](JSONEncoder().encode(value)), for: key, expires: expires)
+        try await self.set(data: [UInt8](JSONEncoder().encode(value)), for: key, expires: expires)
     }
 
     /// Changes a value of a type of one's own; a stored value that is no longer one counts as none.

@@ -35,12 +35,20 @@ public protocol RouteHook: HubPlugin {
     func route(for recipient: EnvelopeRecipient, _ transaction: TransactionContext) async throws -> RouteOutcome
 }
 
+/// A change to what is sent in one attempt; the stored message stays as it is.
+public enum DeliveryEdit: Hashable, Sendable, Codable {
+    /// Changes the header section: a signature, for instance.
+    case header(HeaderEdit)
+    /// Sends with another reverse-path (sender rewriting); reports of the next hop go there. A null reverse-path stays null.
+    case replaceReversePath(ReversePath)
+}
+
 /// What a plugin may answer before an attempt.
 public enum DeliveryVerdict: Sendable {
     /// No opinion.
     case next
-    /// Header edits for this attempt; the stored message stays as it is.
-    case change([HeaderEdit])
+    /// Changes what is sent; the next plugin sees it changed.
+    case change([DeliveryEdit])
     /// Not now: the attempt is over, the recipients are retried. The reply must be 4yz.
     case `defer`(Reply)
     /// Never: the recipients fail. The reply must be 5yz.
@@ -50,7 +58,7 @@ public enum DeliveryVerdict: Sendable {
 /// Asked before each delivery attempt.
 public protocol DeliveryHook: HubPlugin {
     /// - Returns: what to change, or whether to wait.
-    func deliver(_ delivery: DeliveryContext, header: HeaderSection) async throws -> DeliveryVerdict
+    func deliver(_ delivery: DeliveryContext, _ message: MessageContext) async throws -> DeliveryVerdict
 }
 
 /// What became of one recipient in an attempt.

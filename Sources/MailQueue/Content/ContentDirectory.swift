@@ -94,6 +94,15 @@ package struct ContentDirectory: Sendable {
         }
     }
 
+    /// Why a content can never be read as a whole; `nil` where it can, as far as one sees from outside.
+    ///
+    /// Blocks its thread for as long as it takes to ask for a file's size.
+    func damage(of content: StoredContent) -> String? {
+        guard case .file(let name, let expected) = content else { return nil }
+        guard let size = PosixFile.size(self.path(of: name)) else { return "the content file \(name) is missing" }
+        return size == expected ? nil : "the content file \(name) has \(size) octets instead of \(expected)"
+    }
+
     func path(of name: String) -> String { "\(self.path)/\(name)" }
 
     /// Runs file calls on the pool.

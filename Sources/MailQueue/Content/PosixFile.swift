@@ -92,6 +92,13 @@ enum PosixFile {
 
     static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 
+    /// The octets of a file; `nil` where it is not there or cannot be looked at.
+    static func size(_ path: String) -> Int? {
+        var status = stat()
+        guard unsafe stat(path, &status) == 0 else { return nil }
+        return Int(status.st_size)
+    }
+
     /// Makes a directory, with those above it, that only we may enter.
     static func makeDirectory(_ path: String) throws(SystemCallFailure) {
         guard !self.exists(path) else { return }
@@ -132,6 +139,14 @@ enum PosixFile {
             guard error.code == EWOULDBLOCK else { throw error }
             return nil
         }
+    }
+
+    /// Gives a lock back and closes its file.
+    ///
+    /// Closing alone would leave the lock with a program that is just being started: until it runs, it has our descriptors.
+    static func unlock(_ descriptor: Int32) {
+        flock(descriptor, LOCK_UN)
+        self.close(descriptor)
     }
 
     private static func checked<Result: FixedWidthInteger>(

@@ -57,6 +57,19 @@ package struct NewMessage: Sendable {
     }
 }
 
+/// A recipient that does not take a message which is accepted for others.
+package struct RecipientFailure: Sendable {
+    /// The recipient.
+    package let recipient: EnvelopeRecipient
+    /// Why: 5yz.
+    package let reply: Reply
+
+    package init(recipient: EnvelopeRecipient, reply: Reply) {
+        self.recipient = recipient
+        self.reply = reply
+    }
+}
+
 /// Where recipients go together: one route, and for routes by MX one domain.
 ///
 /// The unit of throttling and connection reuse.

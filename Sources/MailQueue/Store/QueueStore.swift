@@ -9,6 +9,9 @@ package protocol QueueStore: Sendable {
     /// Takes a message; on return it survives a power failure.
     func append(_ message: RoutedMessage) async throws(StoreError)
 
+    /// Takes several messages, all or none; on return they survive a power failure.
+    func append(_ messages: [RoutedMessage]) async throws(StoreError)
+
     /// Records what became of recipients, together with the messages that follow from it; returns at once.
     ///
     /// - Parameter completion: called exactly once, on a thread of the store, when the record is durable or has failed.

@@ -20,6 +20,9 @@ package actor DomainThrottle {
         self.randomness = randomness
     }
 
+    /// Goes by other limits from now on.
+    package func update(_ limits: ThrottleLimits) { self.state.update(limits) }
+
     /// Asks for a session; a granted one is ended by `sessionEnded()`.
     package func admitSession() -> Admission { self.state.admitSession(now: self.clock.now) }
 

@@ -41,7 +41,7 @@ package struct ThrottleState: Sendable {
         package let isSuspended: Bool
     }
 
-    private let limits: ThrottleLimits
+    private var limits: ThrottleLimits
     private var phase: Phase
     private var bucket: TokenBucket?
     private var sessions = 0
@@ -51,6 +51,18 @@ package struct ThrottleState: Sendable {
         self.limits = limits
         self.phase = .open(window: max(1, limits.concurrency))
         self.bucket = limits.messages.map { TokenBucket(messages: $0, per: limits.period) }
+    }
+
+    /// Goes by other limits from now on; what is known about the destination stays.
+    package mutating func update(_ limits: ThrottleLimits) {
+        guard limits != self.limits else { return }
+        let wasFull = if case .open(let window) = self.phase { window >= self.concurrency } else { false }
+        let changesRate = limits.messages != self.limits.messages || limits.period != self.limits.period
+        self.limits = limits
+        if case .open(let window) = self.phase {
+            self.phase = .open(window: wasFull ? self.concurrency : min(window, self.concurrency))
+        }
+        if changesRate { self.bucket = limits.messages.map { TokenBucket(messages: $0, per: limits.period) } }
     }
 
     private var concurrency: Int { max(1, self.limits.concurrency) }

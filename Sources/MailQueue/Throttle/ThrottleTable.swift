@@ -36,6 +36,11 @@ package actor ThrottleTable {
         return new
     }
 
+    /// Asks for the limits of all destinations again: after the configuration has changed.
+    package func limitsChanged() async {
+        for (destination, entry) in self.entries { await entry.throttle.update(self.limits(destination)) }
+    }
+
     /// The state of all destinations that something is known about.
     package func snapshots() async -> [(destination: Destination, state: ThrottleState.Snapshot)] {
         var result: [(destination: Destination, state: ThrottleState.Snapshot)] = []

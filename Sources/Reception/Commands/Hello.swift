@@ -9,10 +9,15 @@ extension SMTPSession {
             self.refuse(reply)
         case .askHooks:
             guard self.settings.hooks.hello.isEmpty else { return .hello(hello) }
-            self.reply(self.sequence.helloDecided(.accepted(self.welcome(hello))))
-            self.transactionWasReset()
+            self.accept(hello)
         }
         return nil
+    }
+
+    private func accept(_ hello: CommandSequence.Hello) {
+        self.reply(self.sequence.helloDecided(.accepted(self.welcome(hello))))
+        self.transactionWasReset()
+        self.tell(.hello(name: hello.name))
     }
 
     func askAboutHello(_ hello: CommandSequence.Hello) async {
@@ -27,8 +32,7 @@ extension SMTPSession {
         }
         switch result {
         case .passed, .decided(.next, _), .decided(.accept, _):
-            self.reply(self.sequence.helloDecided(.accepted(self.welcome(hello))))
-            self.transactionWasReset()
+            self.accept(hello)
         case .decided(.reject(let reply), _):
             self.refuse(self.sequence.helloDecided(.refused(reply.withClass(.permanentFailure, else: .policyRefusal))))
         case .decided(.defer(let reply), _):

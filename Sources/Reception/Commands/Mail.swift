@@ -22,6 +22,11 @@ extension SMTPSession {
             self.end(with: .tooManyMessages(hostname: self.settings.hostname))
             return nil
         }
+        if self.isExhausted(self.listener.limits.messagesPerClient, .message) {
+            self.logger.info("too many messages of this client")
+            self.end(with: .tooManyMessagesOfClient(hostname: self.settings.hostname))
+            return nil
+        }
         if let size = parameters.size, size > self.listener.limits.messageSize {
             self.refuse(self.sequence.mailDecided(.refused(.messageTooLarge), envelope: envelope))
             return nil
@@ -32,6 +37,7 @@ extension SMTPSession {
         )
         guard self.settings.hooks.sender.isEmpty else { return .mail(envelope) }
         self.reply(self.sequence.mailDecided(.accepted(.senderOK), envelope: envelope))
+        self.tell(.senderAccepted(envelope.reversePath))
         return nil
     }
 
@@ -82,12 +88,14 @@ extension SMTPSession {
             return self.refuseSender(.messageTooLarge, state.envelope)
         }
         self.reply(self.sequence.mailDecided(.accepted(.senderOK), envelope: state.envelope))
+        self.tell(.senderAccepted(state.envelope.reversePath))
     }
 
     private func refuseSender(_ reply: Reply, _ envelope: Envelope) {
         self.transaction = nil
         self.logger.info("sender refused", metadata: ["from": "\(envelope.reversePath)", "reply": "\(reply)"])
         self.refuse(self.sequence.mailDecided(.refused(reply), envelope: envelope))
+        self.tell(.senderRefused(envelope.reversePath, reply))
     }
 }
 

@@ -6,7 +6,7 @@ import SMTP
 /// RCPT (RFC 5321 sections 3.3, 3.6.2 and 4.1.1.3).
 extension SMTPSession {
     func recipient(_ path: ForwardPath, _ parameters: RecipientParameters) -> Work? {
-        switch self.sequence.recipient() {
+        switch self.sequence.recipient(accepted: self.transaction?.acceptedRecipients ?? 0) {
         case .reply(let reply):
             self.refuse(reply)
             return nil
@@ -18,9 +18,17 @@ extension SMTPSession {
         case .postmaster: mailbox = self.settings.postmaster
         case .mailbox(let given): mailbox = given
         }
+        if self.isExhausted(self.listener.limits.recipientsPerClient, .recipient) {
+            self.refuseRecipient(mailbox, .tooManyRecipientsOfClient)
+            return nil
+        }
         var recipient = EnvelopeRecipient(mailbox)
         recipient.originalRecipient = parameters.originalRecipient
         recipient.notify = parameters.notify
+        if self.mustTravelApart(mailbox) {
+            self.refuseRecipient(mailbox, .recipientApart)
+            return nil
+        }
         let isServed = path == .postmaster || self.isServed(mailbox)
         if !isServed, let refusal = self.relayRefusal(for: mailbox) {
             self.refuseRecipient(mailbox, refusal)
@@ -133,7 +141,9 @@ extension SMTPSession {
             if let declared = self.sequence.envelope?.declaredSize, declared > limit {
                 return self.refuseRecipient(mailbox, .messageTooLarge)
             }
-            self.transaction?.sizeLimit = min(self.transaction?.sizeLimit ?? limit, limit)
+            // Read first: within the assignment the transaction is being changed already.
+            let before = self.transaction?.sizeLimit ?? limit
+            self.transaction?.sizeLimit = min(before, limit)
         }
         if state.isDiscarded { self.transaction?.isDiscarded = true }
         if let reason = state.holdReason { self.transaction?.holdReason = reason }
@@ -141,8 +151,12 @@ extension SMTPSession {
     }
 
     private func acceptRecipient(_ recipients: [EnvelopeRecipient], as mailbox: Mailbox) {
-        self.transaction?.acceptedRecipients += 1
+        let first = self.sequence.envelope?.recipients.count ?? 0
+        self.transaction?.asked.append(mailbox)
+        self.transaction?.commands.append(first..<(first + recipients.count))
+        self.note(.recipient)
         self.reply(self.sequence.recipientDecided(.accepted(.recipientOK), adding: recipients))
+        self.tell(.recipientAccepted(mailbox))
     }
 
     private func refuseRecipient(_ mailbox: Mailbox, _ reply: Reply) {
@@ -153,5 +167,6 @@ extension SMTPSession {
             ]
         )
         self.refuse(self.sequence.recipientDecided(.refused(reply), adding: []))
+        self.tell(.recipientRefused(mailbox, reply))
     }
 }

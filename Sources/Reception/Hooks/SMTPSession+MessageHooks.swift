@@ -37,19 +37,22 @@ struct MessageState: Sendable {
         self.isChanged = true
     }
 
-    /// The message to store: the received one, or a new one written with the edits.
+    /// The message to store: the received one, or a new one written with the edits; the received one stays as it is.
     ///
-    /// - Parameter name: a fresh name for the content: the received one is removed only when the new one is whole.
-    func finished(under name: QueueID) async throws(StoreError) -> ReceivedMessage {
-        guard self.isChanged else { return self.message }
+    /// - Parameters:
+    ///   - name: a fresh name for a content that is written anew.
+    ///   - isReceivedFree: whether the received content itself may be taken.
+    func finished(under name: QueueID, isReceivedFree: Bool) async throws(StoreError) -> ReceivedMessage {
+        if !self.isChanged {
+            guard !isReceivedFree, case .file = self.message.content else { return self.message }
+        }
         let directory = self.message.directory
         let spool = directory.spool(for: name)
         do {
             let trace = try await directory.prefix(of: self.message.content, upTo: self.message.traceLength)
             try await spool.append(trace)
-            try await EditedContent(state: self).forEachPiece { try await spool.append($0) }
+            try await self.context.content.forEachPiece { try await spool.append($0) }
             let stored = try await spool.finish()
-            await self.message.discard()
             return ReceivedMessage(content: stored, traceLength: trace.readableBytes, directory: directory)
         } catch {
             await spool.discard()

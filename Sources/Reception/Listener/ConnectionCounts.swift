@@ -1,17 +1,18 @@
 import SMTP
 import Synchronization
 
-/// How many connections a listener has, in all and for each client address.
+/// How many connections a listener has, in all and for each client.
 final class ConnectionCounts: Sendable {
     private struct Counts {
         var total = 0
-        var byClient: [IPAddress: Int] = [:]
+        var byClient: [ClientNetwork: Int] = [:]
     }
     private let counts = Mutex(Counts())
 
     /// Counts a new connection, unless that would be one too many.
     func admit(_ client: IPAddress, limits: SessionLimits) -> Bool {
-        self.counts.withLock { counts in
+        let client = ClientNetwork(of: client)
+        return self.counts.withLock { counts in
             guard counts.total < limits.connections, counts.byClient[client, default: 0] < limits.connectionsPerClient
             else {
                 return false
@@ -24,6 +25,7 @@ final class ConnectionCounts: Sendable {
 
     /// Counts a connection that has ended.
     func release(_ client: IPAddress) {
+        let client = ClientNetwork(of: client)
         self.counts.withLock { counts in
             counts.total -= 1
             let left = counts.byClient[client, default: 1] - 1

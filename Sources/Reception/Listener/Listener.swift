@@ -12,6 +12,7 @@ package final class Listener: Sendable {
     private let current: @Sendable () -> ReceptionSettings
     private let services: ReceptionServices
     private let counts = ConnectionCounts()
+    private let rates = ClientRates()
     private let sessions = Mutex<[ObjectIdentifier: SMTPSession]>([:])
     private let isClosing = Mutex(false)
 
@@ -97,6 +98,7 @@ package final class Listener: Sendable {
             listener: self.settings,
             settings: self.current(),
             services: self.services,
+            rates: self.rates,
             executor: executor
         )
         guard await session.attach() else { return }

@@ -11,8 +11,12 @@ struct MailTransaction {
     let facts = Facts()
     /// The most octets of content that listener, plugins and recipients allow.
     var sizeLimit: Int
-    /// RCPT commands answered with 250: a recipient may have been dropped or expanded, so this is not the envelope's count.
-    var acceptedRecipients = 0
+    /// The mailboxes named by RCPT commands answered with 250.
+    var asked: [Mailbox] = []
+    /// For each RCPT command answered with 250, the places in the envelope of what it became: dropped, or one, or many.
+    var commands: [Range<Int>] = []
+    /// RCPT commands answered with 250.
+    var acceptedRecipients: Int { self.commands.count }
     /// Why a plugin wants the message held.
     var holdReason: String?
     /// Whether a plugin wants the message taken and thrown away.

@@ -9,4 +9,9 @@ package protocol MessageIntake: Sendable {
     ///
     /// - Throws: where it could not be stored; then nothing of it is kept.
     func accept(_ message: NewMessage) async throws(StoreError)
+
+    /// Takes responsibility for copies of one message that differ by recipient: for all or for none.
+    ///
+    /// - Parameter failures: recipients of the message whose sender is to be told that they do not take it.
+    func accept(_ messages: [NewMessage], failing failures: [RecipientFailure]) async throws(StoreError)
 }

@@ -6,7 +6,7 @@ package import SMTP
 package struct SessionLimits: Hashable, Sendable {
     /// Connections of the listener at one time.
     package var connections = 1000
-    /// Connections of one client address at one time.
+    /// Connections of one client (an IPv4 address, or the /64 network of an IPv6 address) at one time.
     package var connectionsPerClient = 50
     /// Messages of one connection.
     package var messages = 1000
@@ -14,6 +14,12 @@ package struct SessionLimits: Hashable, Sendable {
     package var recipients = 1000
     /// Refused commands and recipients before 421 (RFC 5321 section 7.8).
     package var errors = 20
+    /// Messages that one client may hand over within a minute, on all of its connections; `nil` for no limit.
+    package var messagesPerClient: Int?
+    /// Recipients that are accepted from one client within a minute; `nil` for no limit.
+    package var recipientsPerClient: Int?
+    /// Refused commands and recipients of one client within a minute; `nil` for no limit.
+    package var errorsPerClient: Int?
     /// Octets of one message: at least 65,536 (RFC 5321 section 4.5.3.1.7).
     package var messageSize = 50 << 20
     /// The wait for a command (RFC 5321 section 4.5.3.2.7).
@@ -25,7 +31,7 @@ package struct SessionLimits: Hashable, Sendable {
 }
 
 /// One address that the hub listens on.
-package struct ListenerSettings: Sendable {
+package struct ListenerSettings: Hashable, Sendable {
     /// Its name in config.json.
     package let name: String
     package let address: String
@@ -34,6 +40,8 @@ package struct ListenerSettings: Sendable {
     package let limits: SessionLimits
     /// Whether VRFY and EXPN tell what the resolvers know, rather than 252 for everything (RFC 5321 section 7.3).
     package let answersVerify: Bool
+    /// What becomes of recipients that do not take a message which others take.
+    package let differingVerdicts: DifferingVerdicts
 
     package init(
         name: String,
@@ -41,7 +49,8 @@ package struct ListenerSettings: Sendable {
         port: Int,
         role: ListenerRole,
         limits: SessionLimits = SessionLimits(),
-        answersVerify: Bool = false
+        answersVerify: Bool = false,
+        differingVerdicts: DifferingVerdicts = .refuse
     ) {
         self.name = name
         self.address = address
@@ -49,6 +58,7 @@ package struct ListenerSettings: Sendable {
         self.role = role
         self.limits = limits
         self.answersVerify = answersVerify
+        self.differingVerdicts = differingVerdicts
     }
 }
 
@@ -87,10 +97,13 @@ package struct ReceptionServices: Sendable {
     package let intake: any MessageIntake
     package let clock: any WallClock
     package let logger: Logger
+    /// Recipients that must not share a transaction.
+    let apart: RecipientsApart
 
     package init(intake: any MessageIntake, clock: any WallClock, logger: Logger) {
         self.intake = intake
         self.clock = clock
         self.logger = logger
+        self.apart = RecipientsApart(clock: clock)
     }
 }

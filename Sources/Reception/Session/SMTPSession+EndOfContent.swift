@@ -12,10 +12,12 @@ extension SMTPSession {
 
     /// How the message fares.
     private enum Verdict {
-        case accepted
-        case discarded
+        /// Taken: queued, or thrown away as a plugin wanted.
+        case accepted(size: Int, recipients: Int)
         case refused(Reply)
         case disconnected(Reply)
+        /// LMTP: a reply for each RCPT that was accepted.
+        case byRecipient([Reply])
     }
 
     func endOfContent() async {
@@ -23,31 +25,49 @@ extension SMTPSession {
         let verdict = await self.decide(envelope)
         self.transaction = nil
         self.sequence.transactionEnded()
+        let identifier = transaction.id.description
         switch verdict {
-        case .accepted, .discarded:
+        case .accepted(let size, let recipients):
             self.messages += 1
-            self.finalReply(.queued(transaction.id.description), count: transaction.acceptedRecipients)
-            if case .accepted = verdict { await self.tellQueued(transaction, envelope) }
+            self.note(.message)
+            self.finalReply(.queued(identifier), count: transaction.acceptedRecipients)
+            self.tell(.messageAccepted(queueIdentifier: identifier, size: size, recipients: recipients))
+            if recipients > 0 { await self.tellQueued(transaction, envelope) }
         case .refused(let reply):
-            self.logger.info(
-                "message refused",
-                metadata: [
-                    "queue-id": "\(transaction.id)", "from": "\(envelope.reversePath)", "size": "\(transaction.size)",
-                    "reply": "\(reply)",
-                ]
-            )
+            self.logRefused(transaction, envelope, reply)
             self.finalReply(reply, count: transaction.acceptedRecipients)
+            self.tell(.messageRefused(reply))
+        case .byRecipient(let replies):
+            self.messages += 1
+            self.note(.message)
+            for reply in replies { self.reply(reply) }
+            for reply in replies where reply.code.replyClass != .completion {
+                self.logRefused(transaction, envelope, reply)
+                self.tell(.messageRefused(reply))
+            }
+            if replies.contains(where: { $0.code.replyClass == .completion }) {
+                await self.tellQueued(transaction, envelope)
+            }
         case .disconnected(let reply):
+            self.tell(.messageRefused(reply))
             self.disconnect(with: reply)
         }
     }
 
+    private func logRefused(_ transaction: MailTransaction, _ envelope: Envelope, _ reply: Reply) {
+        self.logger.info(
+            "message refused",
+            metadata: [
+                "queue-id": "\(transaction.id)", "from": "\(envelope.reversePath)", "size": "\(transaction.size)",
+                "reply": "\(reply)",
+            ]
+        )
+    }
+
     /// LMTP has a reply for each accepted recipient (RFC 2033 section 4.2).
     private func finalReply(_ reply: Reply, count: Int) {
-        guard self.listener.role == .lmtp else {
-            return reply.code.replyClass == .permanentFailure ? self.refuse(reply) : self.reply(reply)
-        }
-        for _ in 0..<count { self.reply(reply) }
+        for _ in 0..<(self.listener.role == .lmtp ? count : 1) { self.reply(reply) }
+        if reply.code.replyClass == .permanentFailure { self.countError() }
     }
 
     private func decide(_ envelope: Envelope) async -> Verdict {
@@ -87,36 +107,42 @@ extension SMTPSession {
         _ envelope: Envelope,
         _ transaction: MailTransaction
     ) async -> Verdict {
-        var message = message
-        var isDiscarded = transaction.isDiscarded
-        var holdReason = transaction.holdReason
-        if !self.settings.hooks.header.isEmpty || !self.settings.hooks.message.isEmpty {
-            switch await self.askAboutMessage(message, envelope, transaction) {
-            case .taken(let state):
-                isDiscarded = isDiscarded || state.isDiscarded
-                holdReason = state.holdReason ?? holdReason
-                do {
-                    message = try await state.finished(under: .make(at: self.services.clock.now))
-                } catch {
-                    await message.discard()
-                    return .refused(self.reply(to: error))
-                }
-            case .refused(let reply):
-                await message.discard()
-                return .refused(reply)
-            case .disconnected(let reply):
-                await message.discard()
-                return .disconnected(reply)
+        guard self.settings.hooks.wantsMessages else {
+            if transaction.isDiscarded || envelope.recipients.isEmpty {
+                return await self.discard(message, envelope, transaction)
             }
+            let routed = await self.routed(envelope, transaction)
+            return await self.store(message, routed, transaction, transaction.holdReason)
         }
-        if isDiscarded || envelope.recipients.isEmpty {
+        switch await self.askAboutMessage(message, envelope, transaction) {
+        case .taken(let state):
+            if transaction.isDiscarded || state.isDiscarded || envelope.recipients.isEmpty {
+                return await self.discard(message, envelope, transaction)
+            }
+            let verdicts = await self.askAboutRecipients(state, envelope, transaction)
+            let routed = await self.routed(envelope, transaction)
+            return await self.settle(CopyPlan(state, routed, transaction, verdicts))
+        case .refused(let reply):
             await message.discard()
-            self.logAccepted("message discarded", envelope, transaction)
-            return .discarded
+            return .refused(reply)
+        case .disconnected(let reply):
+            await message.discard()
+            return .disconnected(reply)
         }
-        return await self.store(message, await self.routed(envelope, transaction), transaction, holdReason)
     }
 
+    /// A plugin wants the message taken and thrown away, or its recipients came to nothing.
+    private func discard(
+        _ message: ReceivedMessage,
+        _ envelope: Envelope,
+        _ transaction: MailTransaction
+    ) async -> Verdict {
+        await message.discard()
+        self.logAccepted("message discarded", transaction.id, envelope, transaction)
+        return .accepted(size: transaction.size, recipients: 0)
+    }
+
+    /// The message as it came, for all: the common case.
     private func store(
         _ message: ReceivedMessage,
         _ envelope: Envelope,
@@ -137,18 +163,171 @@ extension SMTPSession {
             await message.discard()
             return .refused(self.reply(to: error))
         }
-        self.logAccepted("message accepted", envelope, transaction)
-        return .accepted
+        self.logAccepted("message accepted", transaction.id, envelope, transaction)
+        return .accepted(size: transaction.size, recipients: envelope.recipients.count)
     }
 
-    private func logAccepted(_ text: Logger.Message, _ envelope: Envelope, _ transaction: MailTransaction) {
+    func logAccepted(
+        _ text: Logger.Message,
+        _ id: QueueID,
+        _ envelope: Envelope,
+        _ transaction: MailTransaction
+    ) {
         self.logger.info(
             text,
             metadata: [
-                "queue-id": "\(transaction.id)", "from": "\(envelope.reversePath)", "size": "\(transaction.size)",
+                "queue-id": "\(id)", "from": "\(envelope.reversePath)", "size": "\(transaction.size)",
                 "recipients": "\(envelope.recipients.count)", "helo": "\(self.sequence.hello?.name ?? "")",
             ]
         )
+    }
+
+    // MARK: Copies
+
+    /// A message with the verdict of each recipient.
+    private struct CopyPlan {
+        let state: MessageState
+        let envelope: Envelope
+        let transaction: MailTransaction
+        var verdicts: RecipientVerdicts
+        var failures: [RecipientFailure] = []
+
+        init(
+            _ state: MessageState,
+            _ envelope: Envelope,
+            _ transaction: MailTransaction,
+            _ verdicts: RecipientVerdicts
+        ) {
+            self.state = state
+            self.envelope = envelope
+            self.transaction = transaction
+            self.verdicts = verdicts
+        }
+
+        var holdReason: String? { self.state.holdReason ?? self.transaction.holdReason }
+    }
+
+    /// Turns the recipients' verdicts into replies, and stores the message for those who take it.
+    private func settle(_ plan: CopyPlan) async -> Verdict {
+        var plan = plan
+        if self.listener.role == .lmtp { return await self.settleEach(plan) }
+        let everybody = plan.envelope.recipients.indices
+        if plan.verdicts.differ {
+            if let refusal = self.reconcile(&plan) {
+                await plan.state.message.discard()
+                return .refused(refusal)
+            }
+        } else if let refusal = plan.verdicts.refusal(at: everybody) {
+            await plan.state.message.discard()
+            return .refused(refusal)
+        }
+        return await self.store(plan, for: Array(everybody))
+    }
+
+    /// LMTP: each RCPT that was accepted gets the reply of what it has become.
+    private func settleEach(_ plan: CopyPlan) async -> Verdict {
+        let refusals = plan.transaction.commands.map { plan.verdicts.refusal(at: $0) }
+        let takers = zip(plan.transaction.commands, refusals).flatMap { places, refusal in
+            refusal == nil ? Array(places) : []
+        }
+        let accepted: Reply
+        guard !takers.isEmpty || refusals.contains(nil) else {
+            await plan.state.message.discard()
+            return .byRecipient(refusals.map { $0 ?? .temporaryFailure })
+        }
+        switch await self.store(plan, for: takers) {
+        case .accepted: accepted = .queued(plan.transaction.id.description)
+        case .refused(let reply), .disconnected(let reply): accepted = reply
+        case .byRecipient: accepted = .temporaryFailure
+        }
+        return .byRecipient(refusals.map { $0 ?? accepted })
+    }
+
+    /// Applies the listener's rule to recipients of different opinion.
+    ///
+    /// - Returns: the reply, where nobody gets the message now.
+    private func reconcile(_ plan: inout CopyPlan) -> Reply? {
+        let refused = plan.verdicts.all.indices.filter { place in
+            if case .refused = plan.verdicts.all[place].answer { true } else { false }
+        }
+        // Only a final "no" can be held or bounced; who is deferred must get another chance.
+        let areFinal = refused.allSatisfy { place in
+            plan.verdicts.refusal(at: [place])?.code.replyClass == .permanentFailure
+        }
+        switch self.listener.differingVerdicts {
+        case .hold where areFinal:
+            for place in refused {
+                let reply = plan.verdicts.refusal(at: [place])
+                plan.verdicts.all[place].answer = .taken
+                plan.verdicts.all[place].holdReason = "refused for this recipient: \(reply?.description ?? "")"
+            }
+            return nil
+        case .bounce where areFinal && self.isRelayClient:
+            for place in refused {
+                guard let reply = plan.verdicts.refusal(at: [place]) else { continue }
+                plan.failures.append(RecipientFailure(recipient: plan.envelope.recipients[place], reply: reply))
+            }
+            return nil
+        case .refuse, .hold, .bounce:
+            self.noteDifference(plan)
+            return .verdictsDiffer
+        }
+    }
+
+    /// Remembers who has differed from whom, so that the next attempt is told apart at RCPT.
+    private func noteDifference(_ plan: CopyPlan) {
+        var parties: [Mailbox: Int] = [:]
+        var numbers: [RecipientVerdict.Answer: Int] = [:]
+        for (mailbox, places) in zip(plan.transaction.asked, plan.transaction.commands) {
+            let answer = plan.verdicts.refusal(at: places).map { RecipientVerdict.Answer.refused($0) } ?? .taken
+            let number = numbers[answer] ?? numbers.count
+            numbers[answer] = number
+            parties[mailbox] = number
+        }
+        self.services.apart.note(
+            parties,
+            client: self.clientAddress,
+            reversePath: plan.envelope.reversePath
+        )
+    }
+
+    /// Stores a copy for each form of the message that recipients take: all in one commit.
+    private func store(_ plan: CopyPlan, for places: [Int]) async -> Verdict {
+        let transaction = plan.transaction
+        let copies = plan.verdicts.copies(of: plan.envelope, at: places)
+        var stored: [NewMessage] = []
+        var isReceivedUsed = false
+        do {
+            for (number, copy) in copies.enumerated() {
+                var state = plan.state
+                for edit in copy.edits { try state.apply(edit) }
+                let id = number == 0 ? transaction.id : QueueID.make(at: self.services.clock.now)
+                let name = state.isChanged ? QueueID.make(at: self.services.clock.now) : id
+                let message = try await state.finished(under: name, isReceivedFree: !isReceivedUsed)
+                isReceivedUsed = isReceivedUsed || message.content.fileName == plan.state.message.content.fileName
+                var envelope = plan.envelope
+                envelope.recipients = copy.recipients
+                stored.append(
+                    NewMessage(
+                        id: id,
+                        envelope: envelope,
+                        content: message.content,
+                        arrival: self.services.clock.now,
+                        holdReason: copy.holdReason ?? plan.holdReason
+                    )
+                )
+            }
+            if !stored.isEmpty { try await self.services.intake.accept(stored, failing: plan.failures) }
+        } catch {
+            for message in stored { await plan.state.message.directory.discard(message.content) }
+            await plan.state.message.discard()
+            return .refused(self.reply(to: (error as? StoreError) ?? .unavailable("\(error)")))
+        }
+        if !isReceivedUsed { await plan.state.message.discard() }
+        for message in stored { self.logAccepted("message accepted", message.id, message.envelope, transaction) }
+        if stored.isEmpty { self.logAccepted("message discarded", transaction.id, plan.envelope, transaction) }
+        let count = stored.reduce(0) { $0 + $1.envelope.recipients.count }
+        return .accepted(size: transaction.size, recipients: count)
     }
 
     /// The envelope with the routes that plugins chose.

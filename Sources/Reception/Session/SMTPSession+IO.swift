@@ -11,12 +11,13 @@ extension SMTPSession {
 
     func received(_ buffer: inout ByteBuffer) {
         self.isReadRequested = false
-        self.lastActivity = .now()
+        self.lastActivity = self.eventLoop.now
         if self.input.readableBytes == 0 { self.input = buffer } else { self.input.writeBuffer(&buffer) }
     }
 
     func disconnected() {
         self.isDisconnected = true
+        self.runner.cancelCurrent()  // nobody waits for a plugin's answer any more
         self.inputArrived()
     }
 
@@ -34,11 +35,32 @@ extension SMTPSession {
     /// Replies, and counts the client's mistake: too many end the session (RFC 5321 section 7.8).
     func refuse(_ reply: Reply) {
         self.reply(reply)
-        guard reply.code.replyClass == .permanentFailure else { return }
+        if reply.code.replyClass == .permanentFailure { self.countError() }
+    }
+
+    /// Counts a mistake of the client.
+    func countError() {
         self.errors += 1
-        guard self.errors >= self.listener.limits.errors else { return }
+        self.note(.error)
+        guard
+            self.errors >= self.listener.limits.errors
+                || self.isExhausted(self.listener.limits.errorsPerClient, .error)
+        else { return }
         self.logger.info("too many errors", metadata: ["errors": "\(self.errors)"])
         self.end(with: .tooManyErrors(hostname: self.settings.hostname))
+    }
+
+    // MARK: Limits of the client, over all of its connections
+
+    /// Counts for the client's limits; relay clients are the site's own hosts and have none.
+    func note(_ event: ClientRates.Event) {
+        guard !self.isRelayClient else { return }
+        self.rates.note(event, of: self.clientAddress, at: self.eventLoop.now)
+    }
+
+    /// Whether the client has used up a limit.
+    func isExhausted(_ limit: Int?, _ event: ClientRates.Event) -> Bool {
+        !self.isRelayClient && self.rates.isExhausted(limit, event, of: self.clientAddress, at: self.eventLoop.now)
     }
 
     /// Replies for the last time; the connection is closed behind it.
@@ -67,6 +89,7 @@ extension SMTPSession {
             self.input.readableBytes < Self.inputHighWater
         else { return }
         self.isReadRequested = true
+        self.lastActivity = self.eventLoop.now  // its time begins when we wait for it, not while a hook is asked
         self.channel.read()
     }
 
@@ -74,7 +97,7 @@ extension SMTPSession {
 
     /// One timer a session: at its end it looks when the client was last heard of, and is set again for the rest.
     func startTimer() {
-        self.lastActivity = .now()
+        self.lastActivity = self.eventLoop.now
         self.schedule(at: self.lastActivity + TimeAmount(self.timeLimit))
     }
 
@@ -97,11 +120,11 @@ extension SMTPSession {
         if !self.isReadRequested {
             // We are at work, or the client does not read: its time begins when we wait for it.
             guard !self.isClosing else { return self.channel.close(promise: nil) }
-            if self.channel.isWritable { self.lastActivity = .now() }
+            if self.channel.isWritable { self.lastActivity = self.eventLoop.now }
         }
-        guard limit <= .now() else { return self.schedule(at: limit) }
+        guard limit <= self.eventLoop.now else { return self.schedule(at: limit) }
         guard self.isReadRequested || !self.channel.isWritable else {
-            return self.schedule(at: .now() + TimeAmount(self.timeLimit))
+            return self.schedule(at: self.eventLoop.now + TimeAmount(self.timeLimit))
         }
         self.logger.info("client timed out")
         self.end(with: .timedOut(hostname: self.settings.hostname))

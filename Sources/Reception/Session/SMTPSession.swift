@@ -1,9 +1,9 @@
 import InternetMessage
 import Logging
-import MailHubPlugin
+package import MailHubPlugin
 import MailQueue
-import NIOCore
-import SMTP
+package import NIOCore
+package import SMTP
 
 /// One connected client (RFC 5321 section 2.3.7), on its channel's event loop: decoder, state machine and session share one
 /// thread.
@@ -42,10 +42,12 @@ package actor SMTPSession {
     let settings: ReceptionSettings
     let services: ReceptionServices
     let clientAddress: IPAddress
+    /// What the client did on its other connections.
+    let rates: ClientRates
     let identifier: String
     let runner: HookRunner
     let logger: Logger
-    let facts = Facts()
+    package nonisolated let facts = Facts()
     let isRelayClient: Bool
 
     var sequence: CommandSequence
@@ -69,24 +71,27 @@ package actor SMTPSession {
     /// The hub shuts down: 421 as soon as no transaction is open.
     private var isDraining = false
     var isReadRequested = false
-    var lastActivity = NIODeadline.now()
+    var lastActivity: NIODeadline
     var timer: Scheduled<Void>?
 
     /// Makes the session of an accepted connection; it is silent until `run()`.
-    init(
+    package init(
         channel: any Channel,
         clientAddress: IPAddress,
         listener: ListenerSettings,
         settings: ReceptionSettings,
         services: ReceptionServices,
+        rates: ClientRates,
         executor: EventLoopTaskExecutor
     ) {
         self.channel = channel
         self.eventLoop = channel.eventLoop
+        self.lastActivity = channel.eventLoop.now
         self.clientAddress = clientAddress
         self.listener = listener
         self.settings = settings
         self.services = services
+        self.rates = rates
         self.identifier = QueueID.make(at: services.clock.now).description
         var logger = services.logger
         logger[metadataKey: "session"] = "\(self.identifier)"
@@ -116,6 +121,7 @@ package actor SMTPSession {
     /// Serves the client until it is gone.
     package func run() async {
         self.logger.debug("client connected", metadata: ["listener": "\(self.listener.name)"])
+        self.tell(.connected)
         self.startTimer()
         await self.greet()
         while let work = await self.nextWork() {
@@ -125,6 +131,7 @@ package actor SMTPSession {
         self.timer?.cancel()
         self.transactionWasReset()
         await self.discardLeftovers()
+        self.tell(.disconnected)
         await self.tellDisconnected()
         self.logger.debug("client disconnected", metadata: ["messages": "\(self.messages)"])
     }
@@ -248,6 +255,11 @@ package actor SMTPSession {
     }
 
     private func greet() async {
+        if self.isExhausted(self.listener.limits.errorsPerClient, .error) {
+            self.isGreeted = true
+            self.logger.info("too many errors of this client")
+            return self.end(with: .tooManyErrors(hostname: self.settings.hostname))
+        }
         var refusal: Reply?
         if !self.settings.hooks.connect.isEmpty {
             let context = self.context

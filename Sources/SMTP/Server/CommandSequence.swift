@@ -44,8 +44,10 @@ package struct CommandSequence: Sendable {
 
     /// Whether the listener speaks LMTP.
     private let isLMTP: Bool
-    /// The most recipients of a transaction.
+    /// The most accepted RCPT commands of a transaction.
     private let maximumRecipients: Int
+    /// The most mailboxes that a transaction may have before another RCPT is taken: lists expand to many.
+    static let mostMailboxes = 100_000
 
     package init(isLMTP: Bool, maximumRecipients: Int) {
         self.isLMTP = isLMTP
@@ -180,13 +182,18 @@ package struct CommandSequence: Sendable {
     /// RCPT (RFC 5321 section 4.1.1.3).
     ///
     /// The limit is answered before anybody is asked (section 4.5.3.1.10).
-    package mutating func recipient() -> Action {
+    ///
+    /// - Parameter accepted: RCPT commands of this transaction that were accepted, whatever became of them: one may have been
+    ///   dropped or expanded.
+    package mutating func recipient(accepted: Int) -> Action {
         switch self.state {
         case .refused: return .reply(.refusedSession)
         case .ready: return .reply(.mailFirst)
         case .transaction(_, _, .chunks): return .reply(.chunkingInProgress)
         case .transaction(let hello, let envelope, .none):
-            guard envelope.recipients.count < self.maximumRecipients else { return .reply(.tooManyRecipients) }
+            guard accepted < self.maximumRecipients, envelope.recipients.count < Self.mostMailboxes else {
+                return .reply(.tooManyRecipients)
+            }
             self.state = .recipientPending(hello, envelope)
             return .askHooks
         case .connecting, .helloPending, .senderPending, .recipientPending, .contentPending, .receiving, .endPending,

@@ -14,6 +14,9 @@ extension Reply {
     package static func tooManyMessages(hostname: String) -> Reply {
         Reply(421, .init(3, 2), "\(hostname) message limit of this connection reached, open a new one")
     }
+    package static func tooManyMessagesOfClient(hostname: String) -> Reply {
+        Reply(421, .init(7, 0), "\(hostname) too many messages from your address, try again later")
+    }
     package static func tooManyConnections(hostname: String) -> Reply {
         Reply(421, .init(3, 2), "\(hostname) too many connections, try again later")
     }
@@ -58,6 +61,12 @@ extension Reply {
         "Too many recipients: send the rest in another transaction"
     )
 
+    package static let tooManyRecipientsOfClient = Reply(
+        452,
+        .init(5, 3),
+        "Too many recipients from your address, try again later"
+    )
+
     package static let messageTooLarge = Reply(552, .init(3, 4), "Message too large")
     package static let temporaryFailure = Reply(451, .init(3, 0), "Temporary failure, try again later")
     package static let directoryUnavailable = Reply(451, .init(4, 3), "Cannot check the recipient now, try again later")
@@ -81,9 +90,9 @@ extension Reply {
         case .unknownParameter(let keyword):
             self = Reply(555, .init(5, 4), "Parameter \(keyword.prefix(40)) not supported")
         case .senderNeedsSMTPUTF8:
-            self = Reply(501, .init(6, 7), "Non-ASCII address: say SMTPUTF8 with MAIL")
+            self = Reply(550, .init(6, 7), "Non-ASCII address: say SMTPUTF8 with MAIL")
         case .recipientNeedsSMTPUTF8:
-            self = Reply(501, .init(6, 7), "Non-ASCII address: say SMTPUTF8 with MAIL")
+            self = Reply(553, .init(6, 7), "Non-ASCII address: say SMTPUTF8 with MAIL")
         }
     }
 }

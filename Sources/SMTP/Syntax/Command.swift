@@ -51,8 +51,8 @@ package enum CommandError: Error, Hashable, Sendable {
     case tooLong(String)
     /// 555: a parameter of MAIL or RCPT that is not known (RFC 5321 section 4.1.1.11).
     case unknownParameter(String)
-    /// Octets beyond ASCII in MAIL without SMTPUTF8 (RFC 6531 section 3.5).
+    /// 550: octets beyond ASCII in MAIL without SMTPUTF8 (RFC 6531 section 3.5).
     case senderNeedsSMTPUTF8
-    /// Octets beyond ASCII in RCPT without SMTPUTF8 (RFC 6531 section 3.5).
+    /// 553: octets beyond ASCII in RCPT without SMTPUTF8 (RFC 6531 section 3.5).
     case recipientNeedsSMTPUTF8
 }

@@ -51,8 +51,9 @@ enum MailboxSyntax {
     static func mailbox(_ bytes: ArraySlice<UInt8>, allowingUTF8: Bool) throws(SyntaxError) -> Mailbox {
         guard bytes.count <= Self.longestPath else { throw .tooLong("path") }
         if bytes.contains(where: { $0 >= 0x80 }) {
-            guard allowingUTF8 else { throw .needsSMTPUTF8 }
+            // What is no character at all is a syntax error in any case (RFC 5321 section 4.1.2).
             guard String(validating: bytes, as: UTF8.self) != nil else { throw .malformed("not valid UTF-8") }
+            guard allowingUTF8 else { throw .needsSMTPUTF8 }
         }
         var rest = bytes
         let local = try self.localPart(&rest)

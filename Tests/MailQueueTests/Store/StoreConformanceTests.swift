@@ -1,3 +1,4 @@
+import Foundation
 import MailQueue
 import NIOCore
 import SMTP
@@ -274,6 +275,25 @@ struct StoreConformanceTests {
         #expect(try await store.statistics().recipients == [.damaged: 1])
         #expect(try await store.apply(.release(now: self.now), to: .ids([lost.id])) == [lost.id])
         #expect(try await store.show(lost.id)?.damage == nil)
+        await store.close()
+    }
+
+    @Test(arguments: Engine.allCases)
+    func aMessageWithAShortenedFileIsDamaged(engine: Engine) async throws {
+        let store = try engine.open(self.directory)
+        let short = NewMessage(
+            id: .make(at: self.now),
+            envelope: Envelope(reversePath: .null, recipients: [EnvelopeRecipient(.test("a@b.example"))]),
+            content: .file(name: "short.eml", size: 5),
+            arrival: self.now
+        )
+        try Data("abc".utf8).write(to: URL(filePath: "\(self.directory.path)/content/short.eml"))
+        try await store.append(routed(short))
+        await #expect(throws: StoreError.damaged(short.id, "the content file short.eml has 3 octets instead of 5")) {
+            try await store.load(short.id, positions: nil, withContent: true)
+        }
+        try Data("abcde".utf8).write(to: URL(filePath: "\(self.directory.path)/content/short.eml"))
+        #expect(try await store.load(short.id, positions: nil, withContent: true)?.content.fileName == "short.eml")
         await store.close()
     }
 

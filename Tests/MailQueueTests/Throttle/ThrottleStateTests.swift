@@ -17,6 +17,7 @@ struct ThrottleStateTests {
         case message(Admission)
         case end, success, trouble, suspend, resume
         case seconds(Int)
+        case limits(ThrottleLimits)
     }
 
     struct Story: CustomTestStringConvertible {
@@ -38,6 +39,30 @@ struct ThrottleStateTests {
             testDescription: "a limit below one counts as one",
             limits: ThrottleLimits(concurrency: 0),
             steps: [.admit(.granted), .admit(.full)]
+        ),
+        Story(
+            testDescription: "a higher limit counts at once, a lower one for further sessions",
+            limits: ThrottleLimits(concurrency: 1),
+            steps: [
+                .admit(.granted), .admit(.full), .limits(ThrottleLimits(concurrency: 3)), .admit(.granted),
+                .admit(.granted), .admit(.full), .limits(ThrottleLimits(concurrency: 2)), .end, .admit(.full), .end,
+                .admit(.granted), .admit(.full),
+            ]
+        ),
+        Story(
+            testDescription: "other limits do not end a pause, nor open the window that follows it",
+            steps: [
+                .trouble, .limits(ThrottleLimits(concurrency: 100)), .admit(.wait(until: at(60))), .seconds(60),
+                .admit(.granted), .success, .limits(ThrottleLimits(concurrency: 50)), .admit(.granted), .admit(.full),
+            ]
+        ),
+        Story(
+            testDescription: "a message rate comes with new limits, and goes",
+            steps: [
+                .message(.granted), .message(.granted), .limits(ThrottleLimits(concurrency: 4, messages: 1)),
+                .message(.granted), .message(.wait(until: at(60))), .limits(ThrottleLimits(concurrency: 4)),
+                .message(.granted), .message(.granted),
+            ]
         ),
         Story(
             testDescription: "trouble pauses, then one session probes, then twice as many with each success",
@@ -106,6 +131,7 @@ struct ThrottleStateTests {
             case .suspend: state.suspend()
             case .resume: state.resume()
             case .seconds(let count): now = now + .seconds(count)
+            case .limits(let limits): state.update(limits)
             }
         }
     }

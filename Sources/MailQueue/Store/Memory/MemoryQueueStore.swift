@@ -41,6 +41,14 @@ package final class MemoryQueueStore: QueueStore {
         try self.change { state throws(StoreError) in try Self.append(message, to: &state) }
     }
 
+    package func append(_ messages: [RoutedMessage]) async throws(StoreError) {
+        try self.change { state throws(StoreError) in
+            var changed = state
+            for message in messages { try Self.append(message, to: &changed) }
+            state = changed
+        }
+    }
+
     package func submit(_ outcome: OutcomeRecord, completion: @escaping @Sendable (Result<Void, StoreError>) -> Void) {
         do {
             try self.change { state throws(StoreError) in
@@ -89,8 +97,8 @@ package final class MemoryQueueStore: QueueStore {
         withContent: Bool
     ) async throws(StoreError) -> LoadedMessage? {
         let message = try self.read { state in state.entries[id].map { Self.loaded($0, positions, withContent) } }
-        if withContent, let name = message?.content.fileName, !PosixFile.exists(self.content.path(of: name)) {
-            throw .damaged(id, "the content file \(name) is missing")
+        if withContent, let damage = message.flatMap({ self.content.damage(of: $0.content) }) {
+            throw .damaged(id, damage)
         }
         return message
     }

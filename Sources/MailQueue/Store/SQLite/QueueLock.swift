@@ -19,7 +19,7 @@ final class QueueLock: Sendable {
     /// Lets others have the queue.
     func release() {
         self.descriptor.withLock { descriptor in
-            if let open = descriptor { PosixFile.close(open) }
+            if let open = descriptor { PosixFile.unlock(open) }
             descriptor = nil
         }
     }

@@ -48,6 +48,10 @@ package final class SQLiteQueueStore: QueueStore {
         try await self.writer.perform(.append(message))
     }
 
+    package func append(_ messages: [RoutedMessage]) async throws(StoreError) {
+        try await self.writer.perform(.perform { for message in messages { try $0.append(message) } })
+    }
+
     package func submit(_ outcome: OutcomeRecord, completion: @escaping @Sendable (Result<Void, StoreError>) -> Void) {
         self.writer.submit(.record(outcome), completion: completion)
     }
@@ -64,8 +68,8 @@ package final class SQLiteQueueStore: QueueStore {
         let content = self.content
         return try await self.reader.read { statements in
             let message = try statements.load(id, positions: positions, withContent: withContent)
-            if withContent, case .file(let name, _) = message?.content, !PosixFile.exists(content.path(of: name)) {
-                throw StoreError.damaged(id, "the content file \(name) is missing")
+            if withContent, let damage = message.flatMap({ content.damage(of: $0.content) }) {
+                throw StoreError.damaged(id, damage)
             }
             return message
         }

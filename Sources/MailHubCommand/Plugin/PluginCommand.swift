@@ -1,0 +1,141 @@
+import Administration
+import ArgumentParser
+
+/// The command `mailhub plugin`.
+struct PluginCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "plugin",
+        abstract: "Shows the plugins of the running hub, and asks them things.",
+        discussion: """
+            EXAMPLES:
+              mailhub plugin list
+              mailhub plugin run Greylisting list
+            """,
+        subcommands: [PluginList.self, PluginRun.self]
+    )
+}
+
+/// The command `mailhub plugin list`.
+struct PluginList: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list",
+        abstract: "Shows the plugins in the order in which they are asked, and how they fare.",
+        discussion: """
+            A plugin that fails again and again is not asked for a while: then STATE says paused, and its failure policy \
+            answers for it. --json shows each plugin's own counters and the verbs that `plugin run` takes, too.
+
+            EXAMPLES:
+              mailhub plugin list
+              mailhub plugin list --json
+            """
+    )
+
+    @OptionGroup var connection: ConnectionOptions
+
+    @Flag(help: "One line of JSON for each plugin.")
+    var json = false
+
+    func run() async throws {
+        var entries: [PluginEntry] = []
+        try await self.connection.ask(.pluginList) { response in
+            if case .plugin(let entry) = response { entries.append(entry) }
+        }
+        if self.json { return try entries.forEach { try Output.json($0) } }
+        guard !entries.isEmpty else { return Output.print("no plugins") }
+        var table = Table(
+            columns: [
+                .left("NAME"), .left("STATE"), .right("CALLS"), .right("FAILED"), .right("TIMED OUT"),
+                .left("ON FAILURE"),
+                .left("STAGES"),
+            ]
+        )
+        for entry in entries {
+            table.add([
+                entry.name, entry.isPaused ? "paused" : "ok", "\(entry.calls)", "\(entry.failures)",
+                "\(entry.timeouts)",
+                entry.onFailure, entry.stages.joined(separator: ", "),
+            ])
+        }
+        Output.print(table.lines(for: .standardOutput))
+    }
+}
+
+/// The command `mailhub plugin run`.
+struct PluginRun: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Asks or tells a plugin something.",
+        usage: """
+            mailhub plugin run <name> <verb> [<argument> ...] [--option <k=v> ...]
+            """,
+        discussion: """
+            What a plugin understands is in its README, and in `mailhub plugin list --json`.
+
+            EXAMPLES:
+              mailhub plugin run Greylisting list
+              mailhub plugin run Greylisting pass example.net --option for=1h
+            """
+    )
+
+    @OptionGroup var connection: ConnectionOptions
+
+    @Argument(help: "The plugin's name in config.json.")
+    var name: String
+
+    @Argument(help: "What to do.")
+    var verb: String
+
+    @Argument(help: "What the verb takes.")
+    var arguments: [String] = []
+
+    @Option(help: ArgumentHelp("An option of the verb; may be repeated.", valueName: "k=v"))
+    var option: [String] = []
+
+    @Flag(help: "One line of JSON for each row.")
+    var json = false
+
+    func validate() throws { _ = try self.options() }
+
+    private func options() throws -> [String: String] {
+        try Dictionary(
+            self.option.map { text in
+                let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+                guard parts.count == 2, !parts[0].isEmpty else {
+                    throw ValidationError("--option \(text): write --option key=value")
+                }
+                return (String(parts[0]), String(parts[1]))
+            }
+        ) { $1 }
+    }
+
+    func run() async throws {
+        let request = PluginRequest(verb: self.verb, arguments: self.arguments, options: try self.options())
+        try await self.connection.run(request, of: self.name, json: self.json)
+    }
+}
+
+extension ConnectionOptions {
+    /// Has a plugin do something, and prints its answer.
+    func run(_ request: PluginRequest, of plugin: String, json: Bool) async throws {
+        try await self.ask(.pluginRun(name: plugin, request: request)) { response in
+            guard case .answer(let answer) = response else { return }
+            if json { return try answer.printJSON() }
+            if !answer.columns.isEmpty {
+                var table = Table(columns: answer.columns.map { .left($0.uppercased()) })
+                for row in answer.rows { table.add(row.map { Terminal.harmless($0) }) }
+                Output.print(table.lines(for: .standardOutput))
+            }
+            Output.print(answer.lines.map { Terminal.harmless($0) })
+        }
+    }
+}
+
+extension PluginAnswer {
+    /// Each row as an object of its columns; lines as `{"line": "..."}`.
+    fileprivate func printJSON() throws {
+        for row in self.rows {
+            try Output.json(Dictionary(zip(self.columns, row)) { first, _ in first })
+        }
+        for line in self.lines { try Output.json(["line": line]) }
+    }
+}

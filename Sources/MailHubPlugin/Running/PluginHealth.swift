@@ -1,0 +1,94 @@
+import Metrics
+import NIOCore
+import Synchronization
+
+/// How one plugin fares: counts, and the circuit breaker that spares everybody the wait for one that fails again and again.
+///
+/// After `failures` calls in a row that threw or took too long, the plugin is not asked for `pause`; then one call is let
+/// through, and what becomes of it decides. While it is not asked, its failure policy answers.
+package final class PluginHealth: Sendable {
+    /// When the breaker opens, and for how long.
+    package struct Breaker: Hashable, Sendable {
+        package var failures = 5
+        package var pause: Duration = .seconds(30)
+
+        package init() {}
+    }
+
+    /// Numbers for the operator.
+    package struct Snapshot: Hashable, Sendable {
+        package let calls: Int
+        package let failures: Int
+        package let timeouts: Int
+        package let skipped: Int
+        package let isPaused: Bool
+    }
+
+    private let breaker: Breaker
+    private let calls = Atomic<Int>(0)
+    private let failures = Atomic<Int>(0)
+    private let timeouts = Atomic<Int>(0)
+    private let skipped = Atomic<Int>(0)
+    private let inARow = Atomic<Int>(0)
+    /// When the next call is let through, in nanoseconds of uptime; 0 while all are.
+    private let closedUntil = Atomic<UInt64>(0)
+
+    private let failureMetric: Counter
+
+    /// - Parameter plugin: its name in config.json: failures are `mailhub_plugin_failures` in swift-metrics.
+    package init(_ breaker: Breaker = Breaker(), plugin: String) {
+        self.breaker = breaker
+        self.failureMetric = Counter(label: "mailhub_plugin_failures", dimensions: [("plugin", plugin)])
+    }
+
+    /// Whether the plugin is to be asked now.
+    func mayCall(now: NIODeadline) -> Bool {
+        let until = self.closedUntil.load(ordering: .relaxed)
+        if until == 0 || self.isProbe(now, until) {
+            self.calls.add(1, ordering: .relaxed)
+            return true
+        }
+        self.skipped.add(1, ordering: .relaxed)
+        return false
+    }
+
+    /// Of all callers after the pause one is let through; the others wait for what becomes of it, or for another pause.
+    private func isProbe(_ now: NIODeadline, _ until: UInt64) -> Bool {
+        guard now.uptimeNanoseconds >= until else { return false }
+        let next = (now + TimeAmount(self.breaker.pause)).uptimeNanoseconds
+        return self.closedUntil.compareExchange(expected: until, desired: next, ordering: .relaxed).exchanged
+    }
+
+    /// The plugin has answered.
+    ///
+    /// - Returns: whether that ends a pause.
+    func succeeded() -> Bool {
+        guard self.inARow.load(ordering: .relaxed) != 0 else { return false }
+        self.inARow.store(0, ordering: .relaxed)
+        return self.closedUntil.exchange(0, ordering: .relaxed) != 0
+    }
+
+    /// The plugin has thrown, or took too long.
+    ///
+    /// - Returns: whether that begins a pause.
+    func failed(timedOut: Bool, now: NIODeadline) -> Bool {
+        self.failures.add(1, ordering: .relaxed)
+        self.failureMetric.increment()
+        if timedOut { self.timeouts.add(1, ordering: .relaxed) }
+        let count = self.inARow.add(1, ordering: .relaxed).newValue
+        guard count >= self.breaker.failures else { return false }
+        let until = max((now + TimeAmount(self.breaker.pause)).uptimeNanoseconds, 1)
+        return self.closedUntil.exchange(until, ordering: .relaxed) == 0
+    }
+
+    /// What there is to tell.
+    package var snapshot: Snapshot {
+        Snapshot(
+            calls: self.calls.load(ordering: .relaxed),
+            failures: self.failures.load(ordering: .relaxed),
+            timeouts: self.timeouts.load(ordering: .relaxed),
+            skipped: self.skipped.load(ordering: .relaxed),
+            isPaused: self.closedUntil.load(ordering: .relaxed) != 0
+        )
+    }
+}

@@ -1,0 +1,63 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("RFC 5321 section 5.1, RFC 7505: relaying to the hosts that the DNS names", .timeLimit(.minutes(2)))
+struct MXRelayTests {
+    private static let zone = """
+        ns A 127.0.0.1
+        first MX 10 dead
+        first MX 20 mx
+        implicit A 127.0.0.2
+        null MX 0 .
+        looped MX 10 hub.example.org.
+        alias CNAME first
+        mx A 127.0.0.2
+        dead A 127.0.0.3
+        """
+
+    @Test("By MX, in order of preference; without MX to the domain itself; failures are told to the sender")
+    func relay() async throws {
+        try await onThread {
+            let directory = try TemporaryDirectory()
+            guard let names = try NameServer(folder: directory.url, zones: ["site.test": Self.zone]) else { return }
+            try names.start()
+            guard let sink = try MailSink(folder: directory.url, address: "127.0.0.2") else { return }
+            try sink.start()
+            let scenario = try Scenario(
+                in: directory,
+                routes: ["internet": ["transport": "smtp", "lookup": "mx"]],
+                more: [
+                    "defaultRoute": "internet", "dns": ["servers": [names.server], "timeout": "2s"],
+                    "delivery": ["port": sink.port],
+                ]
+            )
+            try scenario.hub.start()
+            // One message a domain; the address of each says what is expected of it.
+            for domain in ["first", "implicit", "alias", "null", "looped", "missing"] {
+                try scenario.send(from: "\(domain)-sender@example.org", to: "bob@\(domain).site.test", subject: domain)
+            }
+            #expect(eventually { sink.messages.count == 3 })
+            for domain in ["first", "implicit", "alias"] {
+                #expect(sink.messages.contains { $0.contains("X-Rcpt-Args: <bob@\(domain).site.test>\n") }, "\(domain)")
+            }
+            // S7505-4.1-01, S5321-5.1-17, S5321-5.1-05: told to the sender, at once.
+            for (domain, status) in [("null", "5.1.10"), ("looped", "5.4.6"), ("missing", "5.1.2")] {
+                let notification = try scenario.message(for: "\(domain)-sender").text
+                #expect(notification.contains("Status: \(status)\r\n"), "\(domain): \(notification)")
+            }
+            #expect(try scenario.hub.isDrained())
+            #expect(scenario.hub.logLines("recipient relayed").contains { $0.contains("host=mx.site.test") })
+
+            // S5321-5.1-06: without an answer of the DNS, mail waits.
+            names.stop()
+            try scenario.send(to: "bob@later.site.test")
+            #expect(eventually { !scenario.hub.logLines("destination failed").filter { $0.contains("later") }.isEmpty })
+            let entry = try #require(try scenario.hub.queue().first)
+            let recipients = try #require(entry["recipients"] as? [[String: Any]])
+            #expect((recipients[0]["lastReply"] as? String)?.hasPrefix("451 4.4.3") == true, "\(entry)")
+            #expect(scenario.hub.stop() == 0)
+            sink.stop()
+        }
+    }
+}

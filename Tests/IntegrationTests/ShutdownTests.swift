@@ -1,0 +1,95 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("RFC 5321 section 3.8: SIGTERM and SIGHUP", .timeLimit(.minutes(2)))
+struct ShutdownTests {
+    @Test("SIGTERM: a transaction under way ends, the idle client gets 421, the status is 0 (S5321-3.8-04)")
+    func graceful() async throws {
+        try await onThread {
+            let scenario = try Scenario()
+            let hub = scenario.hub
+            try hub.start()
+            let idle = try scenario.client()
+            let sending = try scenario.client()
+            let early = try scenario.client()
+            _ = try sending.expect("250", "MAIL FROM:<ann@example.org>")
+            _ = try sending.expect("250", "RCPT TO:<bob@example.org>")
+            _ = try sending.expect("354", "DATA")
+            try sending.send("Subject: under way\r\n\r\nfirst half\r\n".utf8)
+            _ = try early.expect("250", "MAIL FROM:<ann@example.org>")
+            hub.signal(SIGTERM)
+            #expect(try idle.reply().hasPrefix("421"))
+            idle.close()
+            // Nobody new is let in.
+            #expect(eventually { (try? SMTPTestClient(port: hub.port, timeout: 1)) == nil })
+            _ = try early.expect("250", "RCPT TO:<carol@example.org>")
+            _ = try early.expect("354", "DATA")
+            try early.send("Subject: begun\r\n\r\n.\r\n".utf8)
+            #expect(try early.reply().hasPrefix("250"))
+            try sending.send("second half\r\n.\r\n".utf8)
+            #expect(try sending.reply().hasPrefix("250"))
+            #expect(try sending.reply().hasPrefix("421"))
+            sending.close()
+            early.close()
+            #expect(hub.stop() == 0)
+            #expect(!hub.logLines("hub stopped").isEmpty)
+            // What was taken is delivered, if not before the end, then after the next start.
+            try hub.start()
+            #expect(try scenario.message(for: "bob").text.contains("first half\r\nsecond half\r\n"))
+            #expect(try scenario.message(for: "carol").text.contains("Subject: begun\r\n"))
+            #expect(hub.stop() == 0)
+        }
+    }
+
+    @Test("A client that does not end its transaction holds the hub up no longer than shutdownGrace")
+    func grace() async throws {
+        try await onThread {
+            let scenario = try Scenario(more: ["shutdownGrace": "1s"])
+            try scenario.hub.start()
+            let client = try scenario.client()
+            _ = try client.expect("250", "MAIL FROM:<ann@example.org>")
+            #expect(scenario.hub.stop() == 0)
+            client.close()
+        }
+    }
+
+    @Test("SIGHUP: a good configuration is in force for new sessions, a bad one changes nothing; open sessions go on")
+    func reload() async throws {
+        try await onThread {
+            let scenario = try Scenario()
+            let hub = scenario.hub
+            try hub.start()
+            let open = try scenario.client()
+            _ = try open.expect("250", "MAIL FROM:<ann@example.org>")
+            try scenario.reconfigure { configuration in
+                configuration["domains"] = ["example.org": ["route": "store"], "new.example": ["route": "store"]]
+                configuration["relayNetworks"] = [String]()
+            }
+            hub.signal(SIGHUP)
+            #expect(eventually { !hub.logLines("configuration reloaded").isEmpty })
+            let fresh = try scenario.client()
+            _ = try fresh.expect("250", "MAIL FROM:<ann@example.org>")
+            _ = try fresh.expect("250", "RCPT TO:<bob@new.example>")
+            _ = try fresh.expect("55", "RCPT TO:<bob@far.example>")
+            // The open session has lost nothing.
+            _ = try open.expect("250", "RCPT TO:<bob@example.org>")
+            _ = try open.expect("354", "DATA")
+            try open.send("Subject: open\r\n\r\n.\r\n".utf8)
+            #expect(try open.reply().hasPrefix("250"))
+            #expect(try scenario.message(for: "bob").text.contains("Subject: open\r\n"))
+
+            try scenario.reconfigure { configuration in
+                configuration["domains"] = ["example.org": ["route": "nowhere"]]
+            }
+            hub.signal(SIGHUP)
+            #expect(eventually { !hub.logLines("configuration kept").isEmpty })
+            _ = try open.expect("250", "NOOP")
+            let later = try scenario.client()
+            _ = try later.expect("250", "MAIL FROM:<ann@example.org>")
+            _ = try later.expect("250", "RCPT TO:<bob@new.example>")
+            for client in [open, fresh, later] { client.close() }
+            #expect(hub.stop() == 0)
+        }
+    }
+}

@@ -1,0 +1,225 @@
+import Delivery
+import Foundation
+import MailHubPlugin
+import MailQueue
+import Reception
+import SMTP
+import Testing
+
+@testable import MailHub
+
+@Suite("Good configurations")
+struct GoodConfigurationTests {
+    private static let smallest = """
+        { "hostname": "hub.example.org", "listeners": [{ "name": "mx", "address": "127.0.0.1" }] }
+        """
+
+    @Test func `What is left out has the default that the documentation names`() throws {
+        let read = try HubConfiguration.read(Self.smallest)
+        #expect(read.host.text == "hub.example.org")
+        #expect(read.postmaster == Mailbox("postmaster@hub.example.org"))
+        #expect(read.listeners == [ListenerSettings(name: "mx", address: "127.0.0.1", port: 25, role: .mx)])
+        let limits = try #require(read.listeners.first).limits
+        #expect(self.counts(limits) == [1000, 50, 1000, 1000, 20])
+        #expect(limits.messageSize == 50 << 20)
+        #expect([limits.commandTime, limits.dataTime] == [.seconds(300), .seconds(300)])
+        #expect(read.domains.isEmpty && read.relayNetworks.isEmpty && read.routes.isEmpty && read.plugins.isEmpty)
+        #expect(read.defaultRoute == nil)
+        #expect(read.queue.directory == "/etc/mailhub/var/queue")
+        #expect(read.queue.retry.intervals.map(\.components.seconds) == [300, 900, 1800, 3600, 7200, 14400])
+        #expect([read.queue.retry.warnAfter, read.queue.retry.expireAfter] == [.seconds(14400), .seconds(432_000)])
+        #expect(read.queue.maximumActive == 5000)
+        #expect(read.throttles.standard.concurrency == 20 && read.throttles.standard.messages == nil)
+        #expect(
+            [read.throttles.standard.firstPause, read.throttles.standard.longestPause] == [
+                .seconds(60), .seconds(3600),
+            ]
+        )
+        #expect(read.throttles.named.isEmpty)
+        #expect(read.dns == DNSConfiguration(servers: [], usesIPv6: true, timeLimit: .seconds(10)))
+        #expect(read.logging == LoggingConfiguration(format: .text, level: .info))
+        #expect(read.controlSocket == "/etc/mailhub/var/run/control.sock")
+        #expect(self.counts(read.delivery) == [500, 1000, 25])
+        #expect(self.seconds(read.delivery.timeouts) == [30, 300, 300, 300, 300, 120, 180, 600, 10])
+        #expect(read.delivery.idleTime == .seconds(5))
+        #expect(read.shutdownGrace == .seconds(30) && read.eventLoops == nil)
+    }
+
+    @Test func `Everything can be set`() throws {
+        let read = try HubConfiguration.read(everythingSet)
+        #expect(read.postmaster == Mailbox("ann@example.org"))
+        #expect(read.listeners.map(\.name) == ["mx", "inside"])
+        #expect(read.listeners.map(\.role) == [.mx, .lmtp])
+        #expect(read.listeners.map(\.port) == [2525, 2424])
+        #expect(read.listeners.map(\.answersVerify) == [true, false])
+        #expect(read.listeners.map(\.differingVerdicts) == [.hold, .refuse])
+        let limits = try #require(read.listeners.first).limits
+        #expect(self.counts(limits) == [10, 5, 7, 200, 3])
+        #expect(limits.messageSize == 10 << 20)
+        #expect([limits.commandTime, limits.dataTime] == [.seconds(60), .seconds(90)])
+        #expect(read.domains == [try domain("example.org"): "mailstore", try domain("example.com"): "store.tcp"])
+        #expect(
+            read.relayNetworks == [try #require(IPNetwork("127.0.0.0/8")), try #require(IPNetwork("2001:db8::/32"))]
+        )
+        #expect(
+            read.routes == [
+                "mailstore": .fixed(.lmtp, .unixSocket(path: "/run/dovecot/lmtp")),
+                "store.tcp": .fixed(.lmtp, .host("192.0.2.9", port: 24)),
+                "smart_host": .fixed(.smtp, .host("out.internal", port: 2525)),
+                "files": .maildir(directory: "/etc/mailhub/mail"),
+                "internet": .mx,
+            ]
+        )
+        #expect(read.defaultRoute == "smart_host")
+        #expect(read.queue.directory == "/var/lib/mailhub/queue")
+        #expect(read.queue.retry.intervals == [.seconds(60), .seconds(5400)])
+        #expect([read.queue.retry.warnAfter, read.queue.retry.expireAfter] == [.seconds(7200), .seconds(259_200)])
+        #expect(read.queue.maximumActive == 200)
+        #expect(read.throttles.standard.concurrency == 3)
+        #expect(read.throttles.limits(for: Destination(route: "mailstore", domain: "")).concurrency == 50)
+        let big = read.throttles.limits(for: Destination(route: "internet", domain: "big.example"))
+        #expect(big.concurrency == 5 && big.messages == 100 && big.period == .seconds(120))
+        #expect([big.firstPause, big.longestPause] == [.milliseconds(500), .seconds(600)])
+        #expect(
+            read.dns == DNSConfiguration(servers: ["127.0.0.1@5353", "::1"], usesIPv6: false, timeLimit: .seconds(3))
+        )
+        #expect(read.plugins.map(\.name) == ["known", "SizeLimits"])
+        let known = try #require(read.plugins.first)
+        #expect(known.timeLimit == .seconds(1) && known.timeLimits == [.recipient: .seconds(2)])
+        #expect(known.onFailure == .ignore)
+        #expect(read.logging == LoggingConfiguration(format: .json, level: .debug))
+        #expect(read.controlSocket == "/run/mailhub/control.sock")
+        #expect(self.counts(read.delivery) == [9, 8, 2600])
+        #expect(self.seconds(read.delivery.timeouts) == [1, 2, 3, 4, 5, 6, 7, 8, 9])
+        #expect(read.delivery.idleTime == .seconds(10))
+        #expect(read.shutdownGrace == .seconds(70) && read.eventLoops == 2)
+    }
+
+    @Test(arguments: [
+        (#""domains": { "b.example.org": { "route": "x" }, "a.example.org": { "route": "x" } }"#, "b.example.org"),
+        (#""domains": {}"#, "hub.example.org"),
+    ])
+    func `The postmaster is that of the first domain, or of the host`(domains: String, host: String) throws {
+        let routes = #""routes": { "x": { "transport": "maildir", "directory": "/m" } }"#
+        let text = Self.smallest.dropLast(2) + ", \(domains), \(routes) }"
+        #expect(try HubConfiguration.read(String(text)).postmaster == Mailbox("postmaster@\(host)"))
+    }
+
+    @Test(arguments: [
+        (#""routes": { "internet": { "transport": "smtp", "lookup": "mx" } }"#, "internet" as String?),
+        (#""routes": { "world": { "transport": "smtp", "lookup": "mx" } }"#, nil),
+        (#""routes": { "world": { "transport": "smtp", "lookup": "mx" } }, "defaultRoute": "world""#, "world"),
+    ])
+    func `The default route is the one that is named, or internet`(keys: String, route: String?) throws {
+        #expect(try HubConfiguration.read("\(Self.smallest.dropLast(2)), \(keys) }").defaultRoute == route)
+    }
+
+    @Test func `A file is read relative to its own folder, and a missing one is a problem`() throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "mailhub-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let file = folder.appending(path: "config.json")
+        do {
+            _ = try HubConfigurationReader.read(path: file.path, registry: .shipped)
+            Issue.record("a missing file is accepted")
+        } catch {
+            #expect(error.problems.map(\.message) == ["cannot read the configuration: there is no such file"])
+        }
+        try Data(Self.smallest.utf8).write(to: file)
+        let read = try HubConfigurationReader.read(path: file.path, registry: .shipped)
+        #expect(read.queue.directory == "\(folder.path)/var/queue")
+    }
+
+    @Test func `The configuration of the repository is one`() throws {
+        let file = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appending(path: "config.json")
+        let read = try HubConfigurationReader.read(path: file.path, registry: .shipped)
+        #expect(read.listeners.map(\.port) == [2525, 2525])
+        #expect(read.plugins.count == 2)
+    }
+
+    private func counts(_ limits: SessionLimits) -> [Int] {
+        [limits.connections, limits.connectionsPerClient, limits.messages, limits.recipients, limits.errors]
+    }
+
+    private func counts(_ delivery: DeliveryConfiguration) -> [Int] {
+        [delivery.maximumSessions, delivery.messagesPerConnection, delivery.port]
+    }
+
+    private func seconds(_ timeouts: ClientTimeouts) -> [Int64] {
+        let durations = [
+            timeouts.connect, timeouts.greeting, timeouts.hello, timeouts.mail, timeouts.recipient, timeouts.data,
+            timeouts.block, timeouts.endOfData, timeouts.quit,
+        ]
+        return durations.map(\.components.seconds)
+    }
+
+    private func domain(_ text: String) throws -> Domain { try #require(Domain(text)) }
+}
+
+/// Each key, with a value that is not its default.
+let everythingSet = """
+    {
+      "hostname": "hub.example.org",
+      "postmaster": "ann@example.org",
+      "listeners": [
+        {
+          "name": "mx", "address": "127.0.0.1", "port": 2525, "role": "mx",
+          "maximumConnections": 10, "maximumConnectionsPerClient": 5, "maximumMessagesPerConnection": 7,
+          "maximumRecipients": 200, "maximumErrors": 3, "messageSize": "10MiB",
+          "commandTimeout": "1m", "dataTimeout": "1m30s", "verify": true, "differingVerdicts": "hold"
+        },
+        { "name": "inside", "address": "::1", "port": 2424, "role": "lmtp" }
+      ],
+      "domains": { "example.org": { "route": "mailstore" }, "Example.COM": { "route": "store.tcp" } },
+      "relayNetworks": ["127.0.0.0/8", "2001:db8::/32"],
+      "routes": {
+        "mailstore": { "transport": "lmtp", "socket": "/run/dovecot/lmtp" },
+        "store.tcp": { "transport": "lmtp", "host": "192.0.2.9" },
+        "smart_host": { "transport": "smtp", "host": "out.internal", "port": 2525 },
+        "files": { "transport": "maildir", "directory": "mail" },
+        "internet": { "transport": "smtp", "lookup": "mx" }
+      },
+      "defaultRoute": "smart_host",
+      "queue": {
+        "directory": "/var/lib/mailhub/queue", "retry": ["1m", "1h30m"], "warnAfter": "2h", "expireAfter": "3d",
+        "maximumActive": 200
+      },
+      "throttles": {
+        "default": { "concurrency": 3 },
+        "mailstore": { "concurrency": 50 },
+        "BIG.example": {
+          "concurrency": 5, "messages": 100, "per": "2m", "firstPause": "500ms", "longestPause": "10m"
+        }
+      },
+      "directory": {
+        "urls": ["ldaps://ldap.example.org"], "base": "dc=example,dc=org", "profile": "activeDirectory",
+        "bind": { "dn": "cn=hub,dc=example,dc=org", "password": "s3cret" }, "startTLS": true, "cleartext": false,
+        "authorities": "/etc/passwd", "clientCertificate": { "chain": "/etc/passwd", "key": "/etc/passwd" },
+        "connections": 3, "searchesPerConnection": 50, "pageSize": 900, "entrySize": "1MiB",
+        "timeouts": {
+          "connect": "1500ms", "tls": "1s", "bind": "1s", "search": "1s", "total": "5s", "retry": "5s", "idle": "9s"
+        }
+      },
+      "delivery": {
+        "idleTimeout": "10s", "maximumSessions": 9, "messagesPerConnection": 8, "port": 2600,
+        "timeouts": {
+          "connect": "1s", "greeting": "2s", "hello": "3s", "mail": "4s", "recipient": "5s", "data": "6s",
+          "block": "7s", "endOfData": "8s", "quit": "9s"
+        }
+      },
+      "dns": { "servers": ["127.0.0.1@5353", "::1"], "ipv6": false, "timeout": "3s" },
+      "plugins": [
+        {
+          "plugin": "StaticRecipients", "name": "known", "timeout": "1s", "onFailure": "ignore",
+          "timeouts": { "recipient": "2s" }, "breaker": { "failures": 2, "pause": "1m" },
+          "configuration": { "recipients": ["ann@example.org"] }
+        },
+        { "plugin": "SizeLimits" }
+      ],
+      "logging": { "format": "json", "level": "debug" },
+      "control": { "socket": "/run/mailhub/control.sock" },
+      "shutdownGrace": "1m10s",
+      "eventLoops": 2
+    }
+    """
