@@ -124,7 +124,10 @@ let package = Package(
             swiftSettings: settings
         ),
         tests("DNSResolverTests", ["DNSResolver", "MailHubPlugin", "SMTP", "TestSupport", logging]),
-        tests("LDAPClientTests", ["LDAPClient", "LDAPRecipients", "MailHubPlugin", "SMTP", "TestSupport", logging]),
+        tests(
+            "LDAPClientTests",
+            ["LDAPClient", "LDAPRecipients", "MailHubCommand", "MailHubPlugin", "SMTP", "TestSupport", logging]
+        ),
         tests(
             "ReceptionTests",
             [
