@@ -131,7 +131,8 @@ let package = Package(
         tests(
             "ReceptionTests",
             [
-                "Reception", "MailHubPluginTesting", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore,
+                "Reception", "MailHubPluginTesting", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue",
+                "TestSupport", nioCore, nioPosix,
                 nioEmbedded, logging,
             ]
         ),

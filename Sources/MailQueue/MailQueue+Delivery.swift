@@ -58,6 +58,9 @@ extension MailQueue {
         }
     }
 
+    /// Sends away the worker that has waited longest for work; it gets `nil`.
+    package nonisolated func dismissIdleWorker() { self.workers.dismissOne() }
+
     /// Sends away workers that wait for work, for good: none of them is going to begin anything.
     package nonisolated func dismissWaitingWorkers() { self.workers.close() }
 

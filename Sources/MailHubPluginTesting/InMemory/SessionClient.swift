@@ -1,5 +1,5 @@
 package import Logging
-import MailHubPlugin
+package import MailHubPlugin
 import MailQueue
 import NIOCore
 package import NIOEmbedded
@@ -79,17 +79,40 @@ package final class SessionClient: Sendable {
             self.rates = rates
             self.client = client
         }
+
+        /// Serves example.org and example.com.
+        package static func standard(
+            _ intake: any MessageIntake,
+            plugins: [ConfiguredPlugin] = []
+        ) throws -> Server {
+            guard let host = Domain("hub.example.org"), let first = Domain("example.org"),
+                let second = Domain("example.com"), let postmaster = Mailbox("postmaster@example.org")
+            else { throw Silence(received: "") }
+            return Server(
+                settings: ReceptionSettings(
+                    host: host,
+                    servedDomains: [first, second],
+                    relayNetworks: [],
+                    postmaster: postmaster,
+                    hooks: HookChains(plugins)
+                ),
+                intake: intake
+            )
+        }
     }
 
     /// Connects a client and begins the session.
     ///
     /// - Parameter loop: the event loop; several clients may share one, and with it the time.
-    package static func connect(to server: Server, on loop: NIOAsyncTestingEventLoop = .init()) async throws
-        -> SessionClient
-    {
+    package static func connect(
+        to server: Server,
+        on loop: NIOAsyncTestingEventLoop = .init(),
+        prepare: (NIOAsyncTestingChannel) async throws -> Void = { _ in }
+    ) async throws -> SessionClient {
         let channel = NIOAsyncTestingChannel(loop: loop)
         try await channel.connect(to: SocketAddress(ipAddress: server.client.description, port: 40_000)).get()
         channel.localAddress = try SocketAddress(ipAddress: "192.0.2.25", port: 25)
+        try await prepare(channel)
         let client = SessionClient(server, channel)
         let session = client.session
         let finish = client.isFinished

@@ -141,8 +141,11 @@ package actor SMTPSession {
         if let work = self.advance() { return work }
         self.flush()
         guard !self.isDisconnected else { return nil }
-        self.requestRead()
-        return await withCheckedContinuation { self.waiter = $0 }
+        return await withCheckedContinuation { continuation in
+            self.waiter = continuation
+            // The way here may have given up the event loop: what has come meanwhile found nobody to wake.
+            self.inputArrived()
+        }
     }
 
     /// Input has come, or the connection has gone: carries it out, waking the task only where it is needed.
