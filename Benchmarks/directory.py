@@ -176,6 +176,7 @@ def main() -> None:
     parser.add_argument("--executable", type=Path, default=ROOT / ".build/release/mailhub")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each side; the median is shown")
     parser.add_argument("--sessions", type=int, nargs="*", default=[1, 50])
+    parser.add_argument("--single", type=int, default=2000, help="addresses that one session alone asks for")
     parser.add_argument("--folder", type=Path, default=ROOT / "var")
     arguments = parser.parse_args()
     if not arguments.executable.exists():
@@ -190,6 +191,10 @@ def main() -> None:
     folder.chmod(0o755)
     slapd = Slapd(folder)
     people = [f"person{number}@example.org" for number in range(PEOPLE)]
+
+    def asked(sessions: int) -> list[str]:
+        return people[:arguments.single] if sessions == 1 else people
+
     unused = ["person0@example.org"] * 50
     serial = 0
     try:
@@ -201,16 +206,16 @@ def main() -> None:
                 try:
                     lookups_per_second(made.port, unused, 1)
                     before = cpu_seconds(slapd.pid)
-                    results["cold"].append(lookups_per_second(made.port, people, sessions))
-                    results["cpu"].append((cpu_seconds(slapd.pid) - before) / PEOPLE * 1000)
-                    results["cached"].append(lookups_per_second(made.port, people, sessions))
+                    results["cold"].append(lookups_per_second(made.port, asked(sessions), sessions))
+                    results["cpu"].append((cpu_seconds(slapd.pid) - before) / len(asked(sessions)) * 1000)
+                    results["cached"].append(lookups_per_second(made.port, asked(sessions), sessions))
                 finally:
                     made.stop()
                 for name in ("ldap", "proxy:ldap"):
                     made = postfix(folder / f"postfix-{serial}-{name[:2]}", slapd.port, name.startswith("proxy"))
                     try:
                         lookups_per_second(made.port, unused * sessions, sessions)
-                        results[name].append(lookups_per_second(made.port, people, sessions))
+                        results[name].append(lookups_per_second(made.port, asked(sessions), sessions))
                     finally:
                         made.stop()
             median = {name: statistics.median(values) for name, values in results.items()}

@@ -112,7 +112,8 @@ extension LDAPRecipients: PluginTask {
                 nextSync = self.services.clock.now + (report.failure == nil ? interval : min(interval, .seconds(300)))
             }
         } catch {
-            await self.flush()
+            // A task of its own, since the store refuses one that is cancelled; it is waited for here.
+            await Task { await self.flush() }.value
             throw error
         }
     }

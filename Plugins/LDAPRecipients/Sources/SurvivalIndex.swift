@@ -15,6 +15,8 @@ final class SurvivalIndex: Sendable {
     private struct State {
         /// Not yet written; `nil` where the directory says that there is none.
         var pending: [String: Confirmation?] = [:]
+        /// What `flush()` is writing just now: neither noted nor in the store.
+        var writing: [String: Confirmation?] = [:]
         /// What was written lately, so that it is not written again and again.
         var written: ExpiringCache<DirectoryRecipient>
     }
@@ -74,7 +76,7 @@ final class SurvivalIndex: Sendable {
     ///
     /// - Throws: `StoreUnavailable`.
     func confirmation(of key: String) async throws -> Confirmation? {
-        if let pending = self.state.withLock({ $0.pending[key] }) { return pending }
+        if let noted = self.state.withLock({ $0.pending[key] ?? $0.writing[key] }) { return noted }
         return try await self.store.value(Confirmation.self, for: Self.prefix + key)
     }
 
@@ -96,8 +98,9 @@ final class SurvivalIndex: Sendable {
     /// Writes what was noted; what cannot be written is tried again the next time.
     func flush() async throws {
         let pending = self.state.withLock { state in
-            defer { state.pending = [:] }
-            return state.pending
+            state.writing = state.pending
+            state.pending = [:]
+            return state.writing
         }
         var rest = pending
         do {
@@ -105,9 +108,11 @@ final class SurvivalIndex: Sendable {
                 try await self.write(key, confirmation)
                 rest[key] = nil
             }
+            self.state.withLock { $0.writing = [:] }
         } catch {
             let unwritten = rest
             self.state.withLock { state in
+                state.writing = [:]
                 // What was noted meanwhile is newer.
                 state.pending.merge(unwritten) { newer, _ in newer }
             }
