@@ -31,7 +31,8 @@ func module(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 
 /// The plugins: a folder in Plugins/ each.
 let plugins = [
-    "StaticRecipients", "SizeLimits", "Greylisting", "RateLimits", "DNSBlocklists", "Aliases", "HeaderRewrite",
+    "StaticRecipients", "LDAPRecipients", "SizeLimits", "Greylisting", "RateLimits", "DNSBlocklists", "Aliases",
+    "HeaderRewrite",
     "CallAhead",
 ]
 
@@ -94,6 +95,8 @@ let package = Package(
             "Delivery",
             ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "TransportSecurity", nioCore, nioPosix, logging]
         ),
+        .systemLibrary(name: "CLDAP", providers: [.apt(["libldap2-dev"])]),
+        module("LDAPClient", ["CLDAP", "MailHubPlugin", "SMTP", logging, collections]),
         module(
             "MailHubPluginTesting",
             [
@@ -106,8 +109,8 @@ let package = Package(
             "MailHub",
             [
                 "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "KeyValueStorage", "DNSResolver", "Reception",
-                "Delivery", "Administration", "TransportSecurity", nioCore, nioPosix, logging, serviceLifecycle,
-                unixSignals,
+                "Delivery", "LDAPClient", "Administration", "TransportSecurity", nioCore, nioPosix, logging,
+                serviceLifecycle, unixSignals,
             ]
         ),
         .executableTarget(
@@ -148,6 +151,10 @@ let package = Package(
         ),
         tests("DNSResolverTests", ["DNSResolver", "MailHubPlugin", "SMTP", "TestSupport", logging]),
         tests(
+            "LDAPClientTests",
+            ["LDAPClient", "LDAPRecipients", "MailHubCommand", "MailHubPlugin", "SMTP", "TestSupport", logging]
+        ),
+        tests(
             "ReceptionTests",
             [
                 "Reception", "MailHubPluginTesting", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue",
@@ -162,7 +169,8 @@ let package = Package(
         tests(
             "MailHubTests",
             [
-                "MailHub", "MailHubPlugin", "Administration", "Delivery", "MailQueue", "Reception", "SMTP",
+                "MailHub", "MailHubPlugin", "Administration", "Delivery", "LDAPClient", "MailQueue", "Reception",
+                "SMTP",
                 "StaticRecipients", "SizeLimits", logging,
             ]
         ),

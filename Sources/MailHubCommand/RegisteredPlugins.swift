@@ -3,6 +3,7 @@ import CallAhead
 import DNSBlocklists
 import Greylisting
 import HeaderRewrite
+import LDAPRecipients
 import MailHubPlugin
 import RateLimits
 import SizeLimits
@@ -10,6 +11,7 @@ import StaticRecipients
 
 /// The plugins of this executable: what `"plugin"` in config.json may name.
 let registeredPlugins: [any HubPlugin.Type] = [
-    StaticRecipients.self, SizeLimits.self, Greylisting.self, RateLimits.self, DNSBlocklists.self, Aliases.self,
+    StaticRecipients.self, LDAPRecipients.self, SizeLimits.self, Greylisting.self, RateLimits.self, DNSBlocklists.self,
+    Aliases.self,
     HeaderRewrite.self, CallAhead.self,
 ]
