@@ -59,6 +59,7 @@ let package = Package(
         .executable(name: "mailhub", targets: ["MailHubCommand"]),
         .library(name: "MailHub", targets: ["MailHub"]),
         .library(name: "MailHubPlugin", targets: ["MailHubPlugin"]),
+        .library(name: "MailHubPluginTesting", targets: ["MailHubPluginTesting"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
@@ -72,7 +73,7 @@ let package = Package(
     targets: [
         module("SMTP", [nioCore]),
         module("InternetMessage", ["SMTP", nioCore]),
-        module("MailHubPlugin", ["SMTP", "InternetMessage", nioCore, logging]),
+        module("MailHubPlugin", ["SMTP", "InternetMessage", nioCore, logging, metrics]),
         module("MailQueue", ["SMTP", nioCore, nioPosix, logging, grdb, sqlite, collections]),
         module("KeyValueStorage", ["MailHubPlugin", "SMTP", logging, grdb]),
         .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
@@ -86,6 +87,13 @@ let package = Package(
         module(
             "Delivery",
             ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "TransportSecurity", nioCore, nioPosix, logging]
+        ),
+        module(
+            "MailHubPluginTesting",
+            [
+                "Reception", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, nioEmbedded,
+                logging,
+            ]
         ),
         module("Administration", ["SMTP", "MailQueue", nioCore, nioPosix, logging]),
         module(
@@ -110,6 +118,7 @@ let package = Package(
         tests("InternetMessageTests", ["InternetMessage", "SMTP", nioCore]),
         tests("MailQueueTests", ["MailQueue", "SMTP", nioCore, nioPosix, logging, grdb]),
         tests("KeyValueStorageTests", ["KeyValueStorage", "MailHubPlugin", "SMTP", "TestSupport", logging]),
+        tests("MailHubPluginTestingTests", ["MailHubPluginTesting", "MailHubPlugin", "SMTP", logging]),
         tests("IntegrationTests", ["TestSupport", "MailHubCommand"]),
         tests(
             "CrashTests",
@@ -129,9 +138,8 @@ let package = Package(
         tests(
             "ReceptionTests",
             [
-                "Reception", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "TransportSecurity",
-                "TestSupport",
-                nioCore, nioPosix, nioEmbedded, logging,
+                "Reception", "MailHubPluginTesting", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue",
+                "TransportSecurity", "TestSupport", nioCore, nioPosix, nioEmbedded, logging,
             ]
         ),
         tests(

@@ -58,6 +58,9 @@ extension MailQueue {
         }
     }
 
+    /// Sends away the worker that has waited longest for work; it gets `nil`.
+    package nonisolated func dismissIdleWorker() { self.workers.dismissOne() }
+
     /// Sends away workers that wait for work, for good: none of them is going to begin anything.
     package nonisolated func dismissWaitingWorkers() { self.workers.close() }
 
@@ -81,10 +84,32 @@ extension MailQueue {
                 let reports = recipients.map {
                     RecipientReport(index: $0.index, result: permanent ? .failed : .deferred, reply: reply, host: host)
                 }
+                self.log(recipients, of: message, at: destination, reply, host, permanent: permanent)
                 await self.conclude(message, recipients, JobUnderWay(item: item, warned: warned), reports)
             case .gone: continue
             case .unavailable: continue
             }
+        }
+    }
+
+    /// One line for each recipient, as after an attempt: so that a message can be followed by its id.
+    private func log(
+        _ recipients: [QueuedRecipient],
+        of message: AttemptedMessage,
+        at destination: Destination,
+        _ reply: Reply,
+        _ host: String?,
+        permanent: Bool
+    ) {
+        guard self.logger.logLevel <= .info else { return }
+        for recipient in recipients {
+            var metadata: Logger.Metadata = [
+                "queue-id": "\(message.id)", "from": "\(message.envelope.reversePath)",
+                "to": "\(recipient.recipient.mailbox)", "destination": "\(destination)", "reply": "\(reply)",
+                "attempt": "\(recipient.attempts + 1)",
+            ]
+            if let host { metadata["host"] = "\(host)" }
+            self.logger.info(permanent ? "recipient failed" : "recipient deferred", metadata: metadata)
         }
     }
 

@@ -26,7 +26,7 @@ struct ImportTests {
     static let table = """
         Sources/SMTP: NIOCore Glibc
         Sources/InternetMessage: SMTP NIOCore Glibc Synchronization
-        Sources/MailHubPlugin: SMTP InternetMessage NIOCore Logging Synchronization FoundationEssentials
+        Sources/MailHubPlugin: SMTP InternetMessage NIOCore Logging Metrics Synchronization FoundationEssentials
         Sources/MailQueue: SMTP NIOCore NIOPosix Logging GRDB GRDBSQLite Foundation Glibc Synchronization Dispatch \
         DequeModule HeapModule
         Sources/KeyValueStorage: MailHubPlugin SMTP Logging GRDB Foundation
@@ -36,6 +36,8 @@ struct ImportTests {
         Synchronization
         Sources/Delivery: SMTP InternetMessage MailHubPlugin MailQueue TransportSecurity NIOCore NIOPosix Logging Glibc \
         Synchronization
+        Sources/MailHubPluginTesting: Reception SMTP InternetMessage MailHubPlugin MailQueue NIOCore NIOPosix NIOEmbedded \
+        Logging Foundation Synchronization
         Sources/Administration: SMTP NIOCore NIOPosix NIOFoundationCompat Logging Glibc Foundation Synchronization
         Sources/MailHubCommand: MailHub MailHubPlugin SMTP Administration StaticRecipients SizeLimits ArgumentParser \
         Logging Foundation Glibc

@@ -60,4 +60,43 @@ struct MXRelayTests {
             sink.stop()
         }
     }
+
+    @Test("Many domains and few sessions: each gets its mail, once")
+    func manyDomains() async throws {
+        try await onThread {
+            let directory = try TemporaryDirectory()
+            let zone = "ns A 127.0.0.1\n*.many MX 10 mx\nmx A 127.0.0.2\n"
+            guard let names = try NameServer(folder: directory.url, zones: ["site.test": zone]) else { return }
+            try names.start()
+            guard let sink = try MailSink(folder: directory.url, address: "127.0.0.2") else { return }
+            try sink.start()
+            let scenario = try Scenario(
+                in: directory,
+                routes: ["internet": ["transport": "smtp", "lookup": "mx"]],
+                more: [
+                    "defaultRoute": "internet", "dns": ["servers": [names.server]],
+                    "delivery": ["port": sink.port, "maximumSessions": 5],
+                ]
+            )
+            try scenario.hub.start()
+            let client = try scenario.client()
+            for number in 0..<20 {
+                let recipients = (0..<20).map { "bob@d\(number * 20 + $0).many.site.test" }
+                let reply = try client.message(
+                    from: "ann@example.org",
+                    to: recipients,
+                    content: "Subject: x\r\n\r\n".utf8
+                )
+                #expect(reply.hasPrefix("250"))
+            }
+            client.close()
+            #expect(eventually { sink.messages.count == 400 }, "\(sink.messages.count) of 400")
+            #expect(try scenario.hub.isDrained())
+            let told = sink.messages.flatMap { $0.split(separator: "\n").filter { $0.hasPrefix("X-Rcpt-Args:") } }
+            #expect(told.count == 400)
+            #expect(Set(told).count == 400)
+            #expect(scenario.hub.stop() == 0)
+            sink.stop()
+        }
+    }
 }

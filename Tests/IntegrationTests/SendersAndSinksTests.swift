@@ -63,7 +63,9 @@ struct SendersAndSinksTests {
         }
     }
 
-    @Test("Python's smtplib: 8-bit content, BODY, DSN parameters (S3461-5.2.1-01, S3461-5.2.1-02)")
+    @Test(
+        "Python's smtplib: 8-bit content, BODY, DSN parameters (S3461-5.2.1-01, S3461-5.2.1-02, S5321-3.6.3-05, S5321-6.4-01)"
+    )
     func smtplib() async throws {
         try await self.withSink { scenario, sink in
             guard let python = try Peer.find("python3") else { return }
@@ -85,7 +87,11 @@ struct SendersAndSinksTests {
                     "X-Rcpt-Args: <bob@far.example> NOTIFY=FAILURE,DELAY ORCPT=rfc822;Old+2Bname@far.example\n"
                 )
             )
-            #expect(message.contains("\n\nGrüße\n.dot\n"))
+            // One Received field of the hub's in front; nothing else is added or changed.
+            #expect(message.hasSuffix("\nSubject: from python\n\nGrüße\n.dot\n\n"))
+            #expect(message.components(separatedBy: "\nReceived: ").count == 3)
+            #expect(!message.contains("Message-I"))
+            #expect(!message.contains("\nDate:"))
         }
     }
 

@@ -42,6 +42,39 @@ struct ShutdownTests {
         }
     }
 
+    @Test("SIGTERM: a delivery under way ends, and is not repeated; the rest waits for the next start")
+    func deliveryUnderWay() async throws {
+        try await onThread {
+            let directory = try TemporaryDirectory()
+            // -w: the sink takes a second over each message.
+            guard let sink = try MailSink(folder: directory.url, options: ["-w", "1"]) else { return }
+            try sink.start()
+            let scenario = try Scenario(
+                in: directory,
+                routes: ["out": ["transport": "smtp", "host": "127.0.0.1", "port": sink.port]],
+                more: ["defaultRoute": "out", "throttles": ["default": ["concurrency": 1]]]
+            )
+            let hub = scenario.hub
+            try hub.start()
+            for number in 0..<3 { try scenario.send(to: "bob\(number)@far.example") }
+            #expect(
+                try eventually {
+                    let json = try hub.command("status", "--json").output
+                    return json.contains("\"deliveries\":1,")
+                }
+            )
+            #expect(hub.stop() == 0)
+            #expect(sink.messages.count < 3)
+            try hub.start()
+            #expect(try hub.isDrained())
+            #expect(sink.messages.count == 3)
+            let told = sink.messages.flatMap { $0.split(separator: "\n").filter { $0.hasPrefix("X-Rcpt-Args:") } }
+            #expect(Set(told).count == 3, "each was delivered once")
+            #expect(hub.stop() == 0)
+            sink.stop()
+        }
+    }
+
     @Test("A client that does not end its transaction holds the hub up no longer than shutdownGrace")
     func grace() async throws {
         try await onThread {

@@ -1,6 +1,7 @@
 import Foundation
 import Logging
 import MailHubPlugin
+import MailHubPluginTesting
 import NIOPosix
 import SMTP
 import Synchronization

@@ -4,8 +4,9 @@ import Foundation
 ///
 /// Each message is a file: who said what in `X-` fields, then the message with line feeds as line ends.
 public final class MailSink {
-    /// Where it listens.
+    /// The address where it listens.
     public let address: String
+    /// The port where it listens.
     public let port: Int
     private let peer: Peer
     private let folder: URL

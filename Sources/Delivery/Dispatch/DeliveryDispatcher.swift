@@ -70,7 +70,11 @@ package final class DeliveryDispatcher: Sendable {
             }
             await withDiscardingTaskGroup { workers in
                 for await destination in self.ready {
-                    guard self.hire(for: destination) else { continue }
+                    guard self.hire(for: destination) else {
+                        // All places are taken: a session that only waits for more gives up its own.
+                        self.source.dismissIdleWorker()
+                        continue
+                    }
                     // A worker runs on the event loop of its connection: its steps cost no change of threads.
                     let eventLoop = self.eventLoops.next()
                     workers.addTask(executorPreference: EventLoopTaskExecutor(eventLoop)) {
@@ -208,8 +212,7 @@ package final class DeliveryDispatcher: Sendable {
         while true {
             await self.deliver(job, over: session, throttle)
             guard await session.isReusable, !self.isShuttingDown else { return .goOn }
-            let next = await self.source.nextJob(for: first.destination, waitingUpTo: self.settings.idleTime)
-            guard let next else { return .leave }
+            guard let next = await self.nextJob(for: first.destination) else { return .leave }
             switch await self.permission(throttle) {
             case .granted: job = next
             case .wait(let until):
@@ -220,6 +223,12 @@ package final class DeliveryDispatcher: Sendable {
                 return .leave
             }
         }
+    }
+
+    /// The next job for an open session; it is waited for unless somebody else waits for a place.
+    private func nextJob(for destination: Destination) async -> DeliveryJob? {
+        guard self.crew.withLock({ $0.passedOver.isEmpty }) else { return await self.source.nextJob(for: destination) }
+        return await self.source.nextJob(for: destination, waitingUpTo: self.settings.idleTime)
     }
 
     /// Asks for the next message of an open session, and waits for the rate as long as the session may be idle.

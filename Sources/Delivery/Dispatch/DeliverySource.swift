@@ -12,6 +12,9 @@ package protocol DeliverySource: Sendable {
     /// The next job, waiting up to `idle` for one.
     func nextJob(for destination: Destination, waitingUpTo idle: Duration) async -> DeliveryJob?
 
+    /// Sends away the worker that has waited longest for a job: another destination wants its place.
+    func dismissIdleWorker()
+
     /// Sends away all workers that wait for a job, and those that come: no more jobs are wanted.
     func dismissWaitingWorkers()
 

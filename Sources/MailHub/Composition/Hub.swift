@@ -65,6 +65,7 @@ public enum Hub {
                 clock: SystemClock(),
                 resolver: resolver,
                 store: storage.store(of: name),
+                counters: Counters(plugin: name),
                 servedDomains: surroundings.servedDomains
             )
         }

@@ -33,7 +33,7 @@ package struct ConfiguredPlugin: Sendable {
         self.timeLimit = timeLimit
         self.timeLimits = timeLimits
         self.onFailure = onFailure
-        self.health = PluginHealth(breaker)
+        self.health = PluginHealth(breaker, plugin: name)
         self.counters = counters
     }
 }

@@ -1,3 +1,4 @@
+import Metrics
 import NIOCore
 import Synchronization
 
@@ -32,7 +33,13 @@ package final class PluginHealth: Sendable {
     /// When the next call is let through, in nanoseconds of uptime; 0 while all are.
     private let closedUntil = Atomic<UInt64>(0)
 
-    package init(_ breaker: Breaker = Breaker()) { self.breaker = breaker }
+    private let failureMetric: Counter
+
+    /// - Parameter plugin: its name in config.json: failures are `mailhub_plugin_failures` in swift-metrics.
+    package init(_ breaker: Breaker = Breaker(), plugin: String) {
+        self.breaker = breaker
+        self.failureMetric = Counter(label: "mailhub_plugin_failures", dimensions: [("plugin", plugin)])
+    }
 
     /// Whether the plugin is to be asked now.
     func mayCall(now: NIODeadline) -> Bool {
@@ -66,6 +73,7 @@ package final class PluginHealth: Sendable {
     /// - Returns: whether that begins a pause.
     func failed(timedOut: Bool, now: NIODeadline) -> Bool {
         self.failures.add(1, ordering: .relaxed)
+        self.failureMetric.increment()
         if timedOut { self.timeouts.add(1, ordering: .relaxed) }
         let count = self.inARow.add(1, ordering: .relaxed).newValue
         guard count >= self.breaker.failures else { return false }

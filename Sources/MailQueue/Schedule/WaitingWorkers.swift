@@ -75,6 +75,19 @@ final class WaitingWorkers: Sendable {
         for continuation in expired { continuation.resume(returning: nil) }
     }
 
+    /// Sends away the one that has waited longest.
+    func dismissOne() {
+        let continuation = self.state.withLock { state -> Continuation? in
+            // Numbers are given in the order of arrival.
+            let oldest = state.workers.min { ($0.value.first?.number ?? .max) < ($1.value.first?.number ?? .max) }
+            guard let destination = oldest?.key else { return nil }
+            let worker = state.workers[destination]?.popFirst()
+            if state.workers[destination]?.isEmpty ?? false { state.workers[destination] = nil }
+            return worker?.continuation
+        }
+        continuation?.resume(returning: nil)
+    }
+
     /// Sends everybody away, for good.
     func close() {
         let all = self.state.withLock { state in

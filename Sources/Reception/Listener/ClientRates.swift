@@ -8,7 +8,7 @@ import Synchronization
 /// The minute slides: what was counted in the previous minute still counts by the part of that minute that lies within the
 /// last 60 seconds. An entry takes a few octets and is forgotten once its client has done nothing for two minutes; the table
 /// holds no more than `mostClients` entries.
-final class ClientRates: Sendable {
+package final class ClientRates: Sendable {
     /// What is counted.
     enum Event: Hashable, Sendable {
         /// A message taken.
@@ -68,6 +68,9 @@ final class ClientRates: Sendable {
         var swept: UInt64 = 0
     }
     private let table = Mutex(Table())
+
+    /// Nobody has done anything yet.
+    package init() {}
 
     /// Counts an event.
     func note(_ event: Event, of client: IPAddress, at now: NIODeadline) {

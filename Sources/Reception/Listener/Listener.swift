@@ -101,7 +101,7 @@ package final class Listener: Sendable {
             rates: self.rates,
             executor: executor
         )
-        guard await session.attach() else { return }
+        guard await session.attach() else { return connection.close(promise: nil) }
         self.sessions.withLock { $0[ObjectIdentifier(session)] = session }
         if self.isClosing.withLock({ $0 }) { await session.shutDown() }
         await withTaskCancellationHandler {

@@ -1,9 +1,9 @@
 import InternetMessage
 import Logging
-import MailHubPlugin
+package import MailHubPlugin
 import MailQueue
-import NIOCore
-import SMTP
+package import NIOCore
+package import SMTP
 import TransportSecurity
 
 /// One connected client (RFC 5321 section 2.3.7), on its channel's event loop: decoder, state machine and session share one
@@ -50,7 +50,7 @@ package actor SMTPSession {
     let identifier: String
     let runner: HookRunner
     var logger: Logger
-    let facts = Facts()
+    package nonisolated let facts = Facts()
     let isRelayClient: Bool
 
     var sequence: CommandSequence
@@ -86,7 +86,7 @@ package actor SMTPSession {
     var timer: Scheduled<Void>?
 
     /// Makes the session of an accepted connection; it is silent until `run()`.
-    init(
+    package init(
         channel: any Channel,
         clientAddress: IPAddress,
         listener: ListenerSettings,
@@ -153,8 +153,11 @@ package actor SMTPSession {
         if let work = self.advance() { return work }
         self.flush()
         guard !self.isDisconnected else { return nil }
-        self.requestRead()
-        return await withCheckedContinuation { self.waiter = $0 }
+        return await withCheckedContinuation { continuation in
+            self.waiter = continuation
+            // The way here may have given up the event loop: what has come meanwhile found nobody to wake.
+            self.inputArrived()
+        }
     }
 
     /// Input has come, or the connection has gone: carries it out, waking the task only where it is needed.

@@ -116,6 +116,23 @@ struct DeliveryDispatcherTests {
         }
     }
 
+    @Test("A session that only waits for more gives its place to a destination that has mail")
+    func idlePlaces() async throws {
+        var settings = DispatchSettings()
+        settings.maximumSessions = 2
+        try await self.run(settings: settings) { harness in
+            harness.source.state.withLock { $0.idles = true }
+            for number in 0..<20 {
+                let destination = Destination(route: "internet", domain: "d\(number).example")
+                harness.source.add(try self.mail("1@d\(number).example", destination))
+            }
+            #expect(try await harness.until { harness.source.finished.count == 20 })
+            #expect(harness.transport.state.withLock { $0.mostOpen } <= 2)
+            // Nobody wants the places any more: shutdown sends them away.
+            #expect(harness.transport.open > 0)
+        }
+    }
+
     @Test("A destination in trouble is left alone, then probed by one (S5321-4.5.4.1-02, -06)")
     func backOff() async throws {
         try await self.run { harness in
@@ -179,7 +196,9 @@ struct DeliveryDispatcherTests {
         }
     }
 
-    @Test("A permanent failure of the destination fails what waits there (S5321-5.1-05)")
+    @Test(
+        "A permanent failure of the destination fails what waits there, and nothing later (S5321-5.1-05, S5321-4.5.4.1-07)"
+    )
     func permanent() async throws {
         try await self.run { harness in
             let failure = TransportFailure(

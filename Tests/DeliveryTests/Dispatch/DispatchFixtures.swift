@@ -13,6 +13,9 @@ final class ScriptedSource: DeliverySource {
         var givenBack = 0
         /// What was said about destinations: `destination code permanent`.
         var failures: [String] = []
+        /// Whether workers wait for more until they are sent away.
+        var idles = false
+        var idle: [CheckedContinuation<Void, Never>] = []
     }
     let state = Mutex(State())
     let readyDestinations: AsyncStream<Destination>
@@ -42,10 +45,30 @@ final class ScriptedSource: DeliverySource {
     }
 
     func nextJob(for destination: Destination, waitingUpTo idle: Duration) async -> DeliveryJob? {
-        await self.nextJob(for: destination)
+        if let job = await self.nextJob(for: destination) { return job }
+        await withCheckedContinuation { continuation in
+            let waits = self.state.withLock { state in
+                if state.idles { state.idle.append(continuation) }
+                return state.idles
+            }
+            if !waits { continuation.resume() }
+        }
+        return nil
     }
 
-    func dismissWaitingWorkers() {}
+    func dismissIdleWorker() {
+        let first = self.state.withLock { $0.idle.isEmpty ? nil : $0.idle.removeFirst() }
+        first?.resume()
+    }
+
+    func dismissWaitingWorkers() {
+        let all = self.state.withLock { state in
+            state.idles = false
+            defer { state.idle = [] }
+            return state.idle
+        }
+        for continuation in all { continuation.resume() }
+    }
 
     func finish(_ job: DeliveryJob, _ reports: [RecipientReport]) async {
         let lines = zip(job.recipients, reports).map { "\($0.recipient.mailbox) \($1.summary.dropFirst(2))" }

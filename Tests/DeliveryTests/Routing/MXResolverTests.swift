@@ -176,7 +176,7 @@ struct MXResolverTests {
         #expect(try await self.answer(row, asking: resolver) == row.expected)
     }
 
-    @Test("MX first, and no address look-up at a null MX (S7505-3-01, S5321-5.1-04)")
+    @Test("MX first, names as they are, and no address look-up at a null MX (S7505-3-01, S5321-5.1-01, -02, -04)")
     func questions() async throws {
         let null = ScriptedResolver(mx: ["a.example": ["0"]], hosts: ["a.example": ["192.0.2.1"]])
         _ = try await self.answer(Row("null MX"), asking: null)

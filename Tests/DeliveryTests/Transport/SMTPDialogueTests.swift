@@ -45,7 +45,7 @@ struct SMTPDialogueTests {
         "What is said, and what becomes of each recipient",
         arguments: [
             Dialogue(
-                "a command at a time (S5321-4.3.1-01, S5321-3.3-13, S5321-4.1.1-02)",
+                "a command at a time (S5321-4.3.1-01, S5321-3.3-13, S5321-4.1.1-02, S5321-4.1.1.1-03, S5321-F.6-01, S5321-3.6.1-01)",
                 expecting: ["0 relayed 250 2.0.0"],
                 lines: [Self.mail, "RCPT TO:<r@b.example>", "DATA", "."]
             ),
@@ -244,12 +244,16 @@ struct SMTPDialogueTests {
             #expect(heard.connections == 1)
             #expect(!heard.wasRushed, "nothing is sent ahead without PIPELINING")
             #expect(heard.lines.first == "CONNECT")
+            // S5321-2.3.5-02, S5321-4.1.1.1-02: our name and nothing else.
             #expect(heard.lines.dropFirst().first == (dialogue.dialect == .smtp ? "EHLO" : "LHLO") + " hub.example.org")
             if let lines = dialogue.lines { #expect(Array(heard.lines.dropFirst(2)) == lines + ["QUIT"]) }
         }
     }
 
-    @Test("More than 100 recipients go in several transactions (S5321-4.5.3.1.8-04)", arguments: [100, 101, 250])
+    @Test(
+        "More than 100 recipients go in several transactions, in large groups (S5321-4.5.3.1.8-04, S2920-3.1-04)",
+        arguments: [100, 101, 250]
+    )
     func manyRecipients(count: Int) async throws {
         try await ScriptedServer.run(Script(["PIPELINING"])) { server in
             let job = try job(to: try (0..<count).map { try recipient("r\($0)@b.example") })
@@ -298,6 +302,10 @@ struct SMTPDialogueTests {
             Content(testDescription: "8 bit", sent: "Subject: x\r\n\r\nGrüße \u{1F600}\r\n"),
             Content(testDescription: "the longest line", sent: String(repeating: ".", count: 998) + "\r\n"),
             Content(testDescription: "NUL", sent: "a\0b\r\n"),
+            Content(
+                testDescription: "a Return-Path stays, and no field is added (S5321-4.4-14, S5321-6.4-01)",
+                sent: "Return-Path: <x@a.example>\r\nSubject: x\r\n\r\n"
+            ),
         ],
         [false, true]
     )

@@ -1,4 +1,5 @@
 import MailHubPlugin
+import MailHubPluginTesting
 import MailQueue
 import SMTP
 import Testing

@@ -1,27 +1,28 @@
-import Logging
-import MailHubPlugin
+package import Logging
+package import MailHubPlugin
 import MailQueue
 import NIOCore
-import NIOEmbedded
-import SMTP
+package import NIOEmbedded
+package import Reception
+package import SMTP
 import Synchronization
 
-@testable import Reception
-
 /// A clock that stands still.
-struct FrozenClock: WallClock {
-    let now = Timestamp(milliseconds: 1_800_000_000_000)
+package struct FrozenClock: WallClock {
+    package let now = Timestamp(milliseconds: 1_800_000_000_000)
+
+    package init() {}
 }
 
 /// A client of one session over an in-memory channel; time on the event loop is moved by hand.
-final class SessionClient: Sendable {
-    struct Silence: Error, CustomStringConvertible {
+package final class SessionClient: Sendable {
+    package struct Silence: Error, CustomStringConvertible {
         let received: String
-        var description: String { "no reply within the time limit; before: \(self.received)" }
+        package var description: String { "no reply within the time limit; before: \(self.received)" }
     }
 
-    let channel: NIOAsyncTestingChannel
-    let session: SMTPSession
+    package let channel: NIOAsyncTestingChannel
+    package let session: SMTPSession
     private let isFinished: Finish
     private let output = Mutex(Output())
 
@@ -36,25 +37,82 @@ final class SessionClient: Sendable {
         func set() { self.flag.withLock { $0 = true } }
     }
 
-    var loop: NIOAsyncTestingEventLoop { self.channel.testingEventLoop }
+    package var loop: NIOAsyncTestingEventLoop { self.channel.testingEventLoop }
 
     /// What a client is connected to.
-    struct Server: Sendable {
-        var listener = ListenerSettings(name: "mx", address: "127.0.0.1", port: 25, role: .mx)
-        var settings: ReceptionSettings
-        var intake: any MessageIntake
-        var rates = ClientRates()
-        var client = IPAddress.ipv4(0xC000_0207)
-        var logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+    package struct Server: Sendable {
+        package var listener: ListenerSettings
+        package var settings: ReceptionSettings
+        package var services: ReceptionServices
+        package var rates: ClientRates
+        package var client: IPAddress
+
+        package init(
+            listener: ListenerSettings = ListenerSettings(name: "mx", address: "127.0.0.1", port: 25, role: .mx),
+            settings: ReceptionSettings,
+            intake: any MessageIntake,
+            rates: ClientRates = ClientRates(),
+            client: IPAddress = .ipv4(0xC000_0207),
+            clock: any WallClock = FrozenClock(),
+            logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        ) {
+            self.init(
+                listener: listener,
+                settings: settings,
+                services: ReceptionServices(intake: intake, clock: clock, logger: logger),
+                rates: rates,
+                client: client
+            )
+        }
+
+        /// For several clients of one hub: what sessions share is in the services.
+        package init(
+            listener: ListenerSettings,
+            settings: ReceptionSettings,
+            services: ReceptionServices,
+            rates: ClientRates,
+            client: IPAddress
+        ) {
+            self.listener = listener
+            self.settings = settings
+            self.services = services
+            self.rates = rates
+            self.client = client
+        }
+
+        /// Serves example.org and example.com.
+        package static func standard(
+            _ intake: any MessageIntake,
+            plugins: [ConfiguredPlugin] = []
+        ) throws -> Server {
+            guard let host = Domain("hub.example.org"), let first = Domain("example.org"),
+                let second = Domain("example.com"), let postmaster = Mailbox("postmaster@example.org")
+            else { throw Silence(received: "") }
+            return Server(
+                settings: ReceptionSettings(
+                    host: host,
+                    servedDomains: [first, second],
+                    relayNetworks: [],
+                    postmaster: postmaster,
+                    hooks: HookChains(plugins)
+                ),
+                intake: intake
+            )
+        }
     }
 
     /// Connects a client and begins the session.
     ///
     /// - Parameter loop: the event loop; several clients may share one, and with it the time.
-    static func connect(to server: Server, on loop: NIOAsyncTestingEventLoop = .init()) async throws -> SessionClient {
+    package static func connect(
+        to server: Server,
+        on loop: NIOAsyncTestingEventLoop = .init(),
+        prepare: (NIOAsyncTestingChannel) async throws -> Void = { _ in }
+    ) async throws -> SessionClient {
         let channel = NIOAsyncTestingChannel(loop: loop)
         try await channel.connect(to: SocketAddress(ipAddress: server.client.description, port: 40_000)).get()
         channel.localAddress = try SocketAddress(ipAddress: "192.0.2.25", port: 25)
+        try await prepare(channel)
         let client = SessionClient(server, channel)
         let session = client.session
         let finish = client.isFinished
@@ -75,7 +133,7 @@ final class SessionClient: Sendable {
             clientAddress: server.client,
             listener: server.listener,
             settings: server.settings,
-            services: ReceptionServices(intake: server.intake, clock: FrozenClock(), logger: server.logger),
+            services: server.services,
             rates: server.rates,
             executor: EventLoopTaskExecutor(channel.eventLoop)
         )
@@ -85,7 +143,7 @@ final class SessionClient: Sendable {
     // MARK: To the server
 
     /// One read of the server's gets these octets.
-    func send(_ octets: some Collection<UInt8>) async {
+    package func send(_ octets: some Collection<UInt8>) async {
         let buffer = ByteBuffer(bytes: octets)
         let channel = self.channel
         channel.eventLoop.execute {
@@ -95,26 +153,26 @@ final class SessionClient: Sendable {
         await self.settle()
     }
 
-    func send(_ line: String) async { await self.send(Array("\(line)\r\n".utf8)) }
+    package func send(_ line: String) async { await self.send(Array("\(line)\r\n".utf8)) }
 
-    func advance(seconds: Int) async {
+    package func advance(seconds: Int) async {
         await self.settle()
         await self.loop.advanceTime(by: .seconds(Int64(seconds)))
         await self.settle()
     }
 
-    func disconnect() async {
+    package func disconnect() async {
         await self.settle()
         try? await self.channel.close()
     }
 
     /// Lets the loop do what there is to do at once.
-    func settle() async { for _ in 0..<3 { await self.loop.run() } }
+    package func settle() async { for _ in 0..<3 { await self.loop.run() } }
 
     // MARK: From the server
 
     /// The next line of a reply without its CRLF; `nil` when the server has closed the connection.
-    func line() async throws -> String? {
+    package func line() async throws -> String? {
         for _ in 0..<10_000 {
             let isClosed = !self.channel.isActive
             try await self.collect()
@@ -126,7 +184,7 @@ final class SessionClient: Sendable {
     }
 
     /// The next whole reply, its lines joined by `\n`; `nil` when the server has closed the connection.
-    func reply() async throws -> String? {
+    package func reply() async throws -> String? {
         var lines: [String] = []
         while let line = try await self.line() {
             lines.append(line)
@@ -136,17 +194,17 @@ final class SessionClient: Sendable {
     }
 
     /// What has come and was not taken yet.
-    func rest() async throws -> String {
+    package func rest() async throws -> String {
         await self.settle()
         try await self.collect()
         return self.output.withLock { String(buffer: $0.pending) }
     }
 
     /// Everything that the server has said.
-    var transcript: String { self.output.withLock { $0.all } }
+    package var transcript: String { self.output.withLock { $0.all } }
 
     /// Waits until the session is over.
-    func finished() async throws {
+    package func finished() async throws {
         for _ in 0..<10_000 {
             if self.isFinished.value { return }
             await self.settle()

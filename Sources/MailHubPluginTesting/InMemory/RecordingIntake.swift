@@ -1,20 +1,19 @@
 import Foundation
-import MailQueue
+package import MailQueue
 import NIOCore
 import NIOPosix
+import Reception
 import Synchronization
 
-@testable import Reception
-
 /// An intake that keeps what it is given, or cannot store anything.
-final class RecordingIntake: MessageIntake {
-    let content: ContentDirectory
+package final class RecordingIntake: MessageIntake {
+    package let content: ContentDirectory
     private let fault: StoreError?
     private let taken = Mutex<[NewMessage]>([])
     private let told = Mutex<[RecipientFailure]>([])
 
     /// - Parameter hasFolder: whether there is a folder for contents that are too large for memory.
-    init(fault: StoreError? = nil, hasFolder: Bool = true) throws {
+    package init(fault: StoreError? = nil, hasFolder: Bool = true) throws {
         let path = "/tmp/mailhub-reception-\(UInt64.random(in: .min ... .max))"
         self.fault = fault
         self.content = ContentDirectory(path: path, pool: .singleton)
@@ -23,27 +22,27 @@ final class RecordingIntake: MessageIntake {
 
     deinit { try? FileManager.default.removeItem(atPath: self.content.path) }
 
-    func accept(_ message: NewMessage) async throws(StoreError) {
+    package func accept(_ message: NewMessage) async throws(StoreError) {
         if let fault { throw fault }
         self.taken.withLock { $0.append(message) }
     }
 
-    func accept(_ messages: [NewMessage], failing failures: [RecipientFailure]) async throws(StoreError) {
+    package func accept(_ messages: [NewMessage], failing failures: [RecipientFailure]) async throws(StoreError) {
         if let fault { throw fault }
         self.taken.withLock { $0 += messages }
         self.told.withLock { $0 += failures }
     }
 
     /// Recipients whose sender is to be told that they did not take a message.
-    var failures: [RecipientFailure] { self.told.withLock { $0 } }
+    package var failures: [RecipientFailure] { self.told.withLock { $0 } }
 
     /// What was stored, in order.
-    var messages: [NewMessage] { self.taken.withLock { $0 } }
+    package var messages: [NewMessage] { self.taken.withLock { $0 } }
 
     /// Files in the folder.
-    var files: [String] { (try? FileManager.default.contentsOfDirectory(atPath: self.content.path)) ?? [] }
+    package var files: [String] { (try? FileManager.default.contentsOfDirectory(atPath: self.content.path)) ?? [] }
 
-    func octets(of message: NewMessage) async throws -> [UInt8] {
+    package func octets(of message: NewMessage) async throws -> [UInt8] {
         var result: [UInt8] = []
         try await self.content.forEachPiece(of: message.content) { (piece) async throws(any Error) in
             result += piece.readableBytesView

@@ -1,0 +1,193 @@
+import Foundation
+public import Logging
+public import MailHubPlugin
+import MailQueue
+import NIOCore
+import NIOEmbedded
+import Reception
+import Synchronization
+
+/// A hub in memory: real sessions with real plugins, but no sockets, no disk and no clock but the test's.
+///
+/// ```swift
+/// let hub = try TestHub([.init(NoPrecedence.self, #"{ "allow": ["list"] }"#)])
+/// let client = try await hub.connect()
+/// #expect(try await client.send("EHLO client.example.net").hasPrefix("250"))
+/// let reply = try await client.deliver(from: "a@example.net", to: ["ann@example.org"], "Precedence: bulk\r\n\r\nHi\r\n")
+/// #expect(reply == "550 5.7.1 No bulk mail")
+/// #expect(hub.messages.isEmpty)
+/// ```
+public final class TestHub: Sendable {
+    /// A plugin as config.json would run it.
+    public struct Plugin: Sendable {
+        let type: any HubPlugin.Type
+        let configuration: String
+        let ignoresFailure: Bool
+        let timeLimit: Duration
+
+        /// - Parameters:
+        ///   - configuration: the JSON object under `"configuration"`.
+        ///   - ignoresFailure: `"onFailure": "ignore"`; otherwise `"defer"`.
+        ///   - timeLimit: `"timeout"`.
+        public init(
+            _ type: any HubPlugin.Type,
+            _ configuration: String = "{}",
+            ignoresFailure: Bool = false,
+            timeLimit: Duration = .seconds(10)
+        ) {
+            self.type = type
+            self.configuration = configuration
+            self.ignoresFailure = ignoresFailure
+            self.timeLimit = timeLimit
+        }
+    }
+
+    /// What the listener that clients connect to is like.
+    public struct Listener: Sendable {
+        /// Its name in config.json.
+        public var name = "mx"
+        /// What it is for.
+        public var role = ListenerRole.mx
+        /// The domains that mail is taken for.
+        public var servedDomains = ["example.org"]
+        /// Networks whose clients may relay.
+        public var relayNetworks: [String] = []
+        /// What becomes of recipients of different opinion: `refuse`, `hold` or `bounce`.
+        public var differingVerdicts = "refuse"
+
+        /// A listener for mail from the internet.
+        public init() {}
+    }
+
+    /// The configuration of a plugin is wrong: what `mailhub check` would say.
+    public struct ConfigurationRefused: Error, CustomStringConvertible {
+        /// The problems.
+        public let problems: [ConfigurationProblem]
+        /// All problems, one below the other.
+        public var description: String { self.problems.map(\.description).joined(separator: "\n") }
+    }
+
+    /// Wall-clock time; `advance(by:)` moves it together with the sessions' timers.
+    public let clock = ManualClock()
+    /// The DNS that plugins get.
+    public let resolver = ScriptedResolver()
+    /// The directory that plugins get.
+    public let directory: ScriptedDirectory
+    /// The plugins, made from their configuration, in order.
+    public let plugins: [any HubPlugin]
+
+    private let stores: [String: MemoryKeyValueStore]
+    private let counterSets: [String: Counters]
+    private let intake: RecordingIntake
+    private let listener: ListenerSettings
+    private let settings: ReceptionSettings
+    private let services: ReceptionServices
+    private let rates = ClientRates()
+    private let loop = NIOAsyncTestingEventLoop()
+
+    /// Makes a hub.
+    ///
+    /// - Throws: `ConfigurationRefused`, or what a plugin's initializer throws.
+    public init(
+        _ plugins: [Plugin],
+        listener: Listener = Listener(),
+        directory: ScriptedDirectory = ScriptedDirectory(),
+        logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+    ) throws {
+        self.directory = directory
+        self.intake = try RecordingIntake()
+        let domains = Set(listener.servedDomains.compactMap { Domain($0) })
+        var made: [ConfiguredPlugin] = []
+        var stores: [String: MemoryKeyValueStore] = [:]
+        var counterSets: [String: Counters] = [:]
+        for plugin in plugins {
+            let name = plugin.type.name
+            let store = stores[name] ?? MemoryKeyValueStore(clock: self.clock)
+            let counters = counterSets[name] ?? Counters()
+            (stores[name], counterSets[name]) = (store, counters)
+            let section = try ConfigurationSection.parse(plugin.configuration)
+            let services = PluginServices(
+                logger: logger,
+                clock: self.clock,
+                resolver: self.resolver,
+                directory: directory,
+                store: store,
+                counters: counters,
+                servedDomains: domains
+            )
+            let value = try plugin.type.init(configuration: section, services: services)
+            let problems = section.problems()
+            guard problems.isEmpty else { throw ConfigurationRefused(problems: problems) }
+            made.append(
+                ConfiguredPlugin(
+                    name: name,
+                    plugin: value,
+                    timeLimit: plugin.timeLimit,
+                    onFailure: plugin.ignoresFailure ? .ignore : .defer,
+                    counters: counters
+                )
+            )
+        }
+        self.plugins = made.map(\.plugin)
+        (self.stores, self.counterSets) = (stores, counterSets)
+        self.listener = ListenerSettings(
+            name: listener.name,
+            address: "192.0.2.25",
+            port: 25,
+            role: listener.role,
+            differingVerdicts: DifferingVerdicts(rawValue: listener.differingVerdicts) ?? .refuse
+        )
+        guard let host = Domain("hub.example.org"), let postmaster = Mailbox("postmaster@example.org") else {
+            throw ConfigurationRefused(problems: [])
+        }
+        self.settings = ReceptionSettings(
+            host: host,
+            servedDomains: domains,
+            relayNetworks: listener.relayNetworks.compactMap { IPNetwork($0) },
+            postmaster: postmaster,
+            hooks: HookChains(made)
+        )
+        self.services = ReceptionServices(intake: self.intake, clock: self.clock, logger: logger)
+    }
+
+    /// The key-value store of a plugin, to look into it or to make it fail.
+    public func store(of name: String) -> MemoryKeyValueStore { self.stores[name] ?? MemoryKeyValueStore() }
+
+    /// The counters of a plugin.
+    public func counters(of name: String) -> Counters { self.counterSets[name] ?? Counters() }
+
+    /// Moves the clock, and with it the time limits of sessions and plugins.
+    public func advance(by duration: Duration) async {
+        self.clock.advance(by: duration)
+        await self.loop.advanceTime(by: TimeAmount(duration))
+    }
+
+    /// Connects a client; its greeting is `client.greeting`.
+    public func connect(from address: String = "192.0.2.7") async throws -> TestClient {
+        let client = try await SessionClient.connect(
+            to: SessionClient.Server(
+                listener: self.listener,
+                settings: self.settings,
+                services: self.services,
+                rates: self.rates,
+                client: IPAddress(address) ?? .ipv4(0xC000_0207)
+            ),
+            on: self.loop
+        )
+        return TestClient(client, greeting: try await client.reply() ?? "")
+    }
+
+    /// The messages that the hub has taken, in order.
+    public var messages: [TestMessage] {
+        get async throws {
+            var result: [TestMessage] = []
+            for message in self.intake.messages {
+                result.append(TestMessage(message, octets: try await self.intake.octets(of: message)))
+            }
+            return result
+        }
+    }
+
+    /// Recipients whose sender the hub notifies at once that they do not take a message that others take.
+    public var notified: [Mailbox] { self.intake.failures.map(\.recipient.mailbox) }
+}
