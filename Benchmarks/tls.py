@@ -124,6 +124,7 @@ def measure_sessions(folder: Path, hub: TLSHub, sink: Sink, certificate: Path, k
 def transfer(port: int, context: ssl.SSLContext | None, body: bytes) -> float:
     """Seconds for one message from DATA to its 250."""
     with smtplib.SMTP("127.0.0.1", port, local_hostname="c.example") as client:
+        client.ehlo()
         if context:
             client.starttls(context=context)
             client.ehlo()
