@@ -100,7 +100,8 @@ public struct Peer: Sendable {
         let standardInput = Pipe()
         process.standardInput = standardInput
         try launch(process)
-        if let input { try standardInput.fileHandleForWriting.write(contentsOf: input) }
+        // A program that ends early does not read all of it: its status and output say what it made of it.
+        if let input { try? standardInput.fileHandleForWriting.write(contentsOf: input) }
         try standardInput.fileHandleForWriting.close()
         let data = try output.fileHandleForReading.readToEnd() ?? Data()
         process.waitUntilExit()

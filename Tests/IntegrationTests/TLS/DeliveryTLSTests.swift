@@ -141,6 +141,58 @@ struct DeliveryTLSTests {
         return nil
     }
 
+    @Test("MX hosts: a policy for the route, others for some domains; the name is that of the MX host")
+    func mailExchangers() async throws {
+        try await onThread {
+            let directory = try TemporaryDirectory()
+            let zone =
+                "ns A 127.0.0.1\nplain MX 10 mx\nright MX 10 mx\nwrong MX 10 other\nmx A 127.0.0.1\nother A 127.0.0.1\n"
+            guard let names = try NameServer(folder: directory.url, zones: ["site.test": zone]),
+                let authority = try TestAuthority(folder: directory.url.appending(path: "a"))
+            else { return }
+            try names.start()
+            defer { names.stop() }
+            let port = try freePort()
+            let certificate = try authority.issue("mx", names: ["DNS:mx.site.test"])
+            let hop = NextHopServer.Hop(manner: .good, certificate: certificate, port: port)
+            guard let server = try NextHopServer(folder: directory.url, hops: [hop]) else { return }
+            defer { server.stop() }
+            let hub = try HubProcess(
+                folder: directory.url,
+                more: [
+                    "routes": [
+                        "store": ["transport": "maildir", "directory": "maildir"],
+                        "internet": [
+                            "transport": "smtp", "lookup": "mx", "authorities": authority.certificate, "tls": "none",
+                            "tlsDomains": ["right.site.test": "verify", "WRONG.site.test": "verify"],
+                        ],
+                    ],
+                    "defaultRoute": "internet", "dns": ["servers": [names.server]], "delivery": ["port": port],
+                    "queue": ["directory": "queue", "retry": ["1h"]],
+                ]
+            )
+            try hub.start()
+            let client = try SMTPTestClient(port: hub.port)
+            _ = try client.expect("250", "EHLO c.example")
+            for (domain, noted) in [("plain", "tls=none"), ("right", "SHA384 verified"), ("wrong", "mismatch")] {
+                let reply = try client.message(
+                    from: "",
+                    to: ["bob@\(domain).site.test"],
+                    content: Array("Subject: x\r\n\r\nhello\r\n".utf8)
+                )
+                #expect(reply.hasPrefix("250"))
+                let isNoted = eventually {
+                    hub.log.split(separator: "\n").contains { $0.contains("\(domain).site.test") && $0.contains(noted) }
+                }
+                #expect(isNoted, "\(domain): \(hub.log.suffix(1500))")
+            }
+            client.close()
+            let mail = server.heard(at: port).filter { $0.hasSuffix(" MAIL") }
+            #expect(mail == ["clear MAIL", "tls MAIL"], "none to the wrong host")
+            hub.stop()
+        }
+    }
+
     @Test("Postfix that takes nothing in the clear: verified, with resumption, 10 MB")
     func postfix() async throws {
         try await onThread {
