@@ -82,8 +82,8 @@ let package = Package(
         module(
             "MailHubPluginTesting",
             [
-                "Reception", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, nioEmbedded,
-                logging,
+                "Reception", "Delivery", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix,
+                nioEmbedded, logging,
             ]
         ),
         module("Delivery", ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]),
@@ -110,6 +110,10 @@ let package = Package(
         tests("MailQueueTests", ["MailQueue", "SMTP", nioCore, nioPosix, logging, grdb]),
         tests("KeyValueStorageTests", ["KeyValueStorage", "MailHubPlugin", "SMTP", "TestSupport", logging]),
         tests("MailHubPluginTestingTests", ["MailHubPluginTesting", "MailHubPlugin", "SMTP", logging]),
+        tests(
+            "StageTests",
+            ["MailHubPluginTesting", "MailHubPlugin", "InternetMessage", "SMTP", "TestSupport", nioCore, logging]
+        ),
         tests("IntegrationTests", ["TestSupport", "MailHubCommand"]),
         tests(
             "CrashTests",

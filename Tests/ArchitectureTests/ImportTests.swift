@@ -32,7 +32,7 @@ struct ImportTests {
         Sources/KeyValueStorage: MailHubPlugin SMTP Logging GRDB Foundation
         Sources/DNSResolver: CUnbound MailHubPlugin SMTP NIOCore NIOPosix Glibc Synchronization Logging
         Sources/Reception: SMTP InternetMessage MailHubPlugin MailQueue NIOCore NIOPosix Logging Synchronization
-        Sources/MailHubPluginTesting: Reception SMTP InternetMessage MailHubPlugin MailQueue NIOCore NIOPosix NIOEmbedded \
+        Sources/MailHubPluginTesting: Reception Delivery SMTP InternetMessage MailHubPlugin MailQueue NIOCore NIOPosix NIOEmbedded \
         Logging Foundation Synchronization
         Sources/Delivery: SMTP InternetMessage MailHubPlugin MailQueue NIOCore NIOPosix Logging Glibc Synchronization
         Sources/Administration: SMTP NIOCore NIOPosix NIOFoundationCompat Logging Glibc Foundation Synchronization

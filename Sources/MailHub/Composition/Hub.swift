@@ -152,12 +152,11 @@ public enum Hub {
             throttles: throttles,
             settings: dispatch,
             hooks: DeliveryHookStages(
-                live: live,
                 content: store.content,
                 clock: clock,
                 eventLoops: eventLoops,
                 logger: logger
-            ),
+            ) { live.current.hooks },
             clock: clock,
             logger: logger
         ) { live.current.transports[$0.route] }
