@@ -30,19 +30,19 @@ func module(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 }
 
 /// A plugin sees the plugin API and nothing else of the hub; the compiler sees to it through `packageAccess: false`.
-func plugin(_ name: String) -> [Target] {
+func plugin(_ name: String, in folder: String = "Plugins") -> [Target] {
     [
         .target(
             name: name,
             dependencies: ["MailHubPlugin"],
-            path: "Plugins/\(name)/Sources",
+            path: "\(folder)/\(name)/Sources",
             packageAccess: false,
             swiftSettings: settings
         ),
         .testTarget(
             name: "\(name)Tests",
-            dependencies: [.init(stringLiteral: name), "MailHubPlugin"],
-            path: "Plugins/\(name)/Tests",
+            dependencies: [.init(stringLiteral: name), "MailHubPlugin", "MailHubPluginTesting"],
+            path: "\(folder)/\(name)/Tests",
             packageAccess: false,
             swiftSettings: settings
         ),
@@ -112,7 +112,10 @@ let package = Package(
         tests("MailHubPluginTestingTests", ["MailHubPluginTesting", "MailHubPlugin", "SMTP", logging]),
         tests(
             "StageTests",
-            ["MailHubPluginTesting", "MailHubPlugin", "InternetMessage", "SMTP", "TestSupport", nioCore, logging]
+            [
+                "MailHubPluginTesting", "MailHubPlugin", "InternetMessage", "SMTP", "StaticRecipients", "SizeLimits",
+                logging,
+            ]
         ),
         tests("IntegrationTests", ["TestSupport", "MailHubCommand"]),
         tests(
@@ -147,5 +150,18 @@ let package = Package(
         ),
         tests("MailHubCommandTests", ["MailHubCommand", "Administration", "SMTP", "TestSupport", argumentParser]),
         tests("ArchitectureTests", []),
-    ] + plugin("StaticRecipients") + plugin("SizeLimits")
+    ]
+        // What `mailhub plugin new PluginTemplate` writes: MailHubCommandTests compare it.
+        + plugin("PluginTemplate", in: "Tests")
+        + plugin("StaticRecipients") + plugin("SizeLimits")
 )
+
+/// The executable has every plugin: `+ plugin("Name")` above is all that the manifest needs to know of a new one.
+for command in package.targets where command.name == "MailHubCommand" {
+    let named = command.dependencies.compactMap { dependency -> String? in
+        if case .byNameItem(let name, _) = dependency { name } else { nil }
+    }
+    for plugin in package.targets where plugin.path?.hasPrefix("Plugins/") ?? false && plugin.type == .regular {
+        if !named.contains(plugin.name) { command.dependencies.append(.init(stringLiteral: plugin.name)) }
+    }
+}

@@ -202,6 +202,8 @@ public final class TestHub: Sendable {
     /// The counters of a plugin.
     public func counters(of name: String) -> Counters { self.counterSets[name] ?? Counters() }
 
+    var role: ListenerRole { self.listener.role }
+
     /// Moves the clock, and with it the time limits of sessions and plugins.
     public func advance(by duration: Duration) async {
         self.clock.advance(by: duration)
@@ -238,6 +240,12 @@ public final class TestHub: Sendable {
             return result
         }
     }
+
+    /// How often the hub has stored something: the copies of one message for different recipients go together.
+    public var commits: Int { self.intake.commits }
+
+    /// The files that hold large contents: one for each message of more than 128 KiB.
+    public var contentFiles: [String] { self.intake.files }
 
     /// Recipients whose sender the hub notifies at once that they do not take a message that others take.
     public var notified: [Mailbox] { self.intake.failures.map(\.recipient.mailbox) }

@@ -117,7 +117,9 @@ struct VetoTests {
     )
     func discard(_ stage: ProbedStage) async throws {
         let scribe = Scribe()
-        let hub = try TestHub([stage.probe("probe", scribe) { .discard }, ProbedStage.queued.probe("watch", scribe) { .next }])
+        let hub = try TestHub([
+            stage.probe("probe", scribe) { .discard }, ProbedStage.queued.probe("watch", scribe) { .next },
+        ])
         let reply = try await StageDrive(hub: hub).reply(at: .queued)
         #expect(reply.hasPrefix("250 2.0.0"), "\(reply)")
         #expect(try await hub.messages.isEmpty)

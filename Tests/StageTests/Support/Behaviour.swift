@@ -22,7 +22,7 @@ struct Broken: Error {}
 /// Writes down what probes see.
 final class Scribe: Sendable {
     private let lines = Mutex<[String]>([])
-    private let isReleased = Mutex(false)
+    private let waiting = Mutex<(isReleased: Bool, probes: [CheckedContinuation<Void, Never>])>((false, []))
 
     func note(_ line: String) { self.lines.withLock { $0.append(line) } }
 
@@ -31,9 +31,23 @@ final class Scribe: Sendable {
     func count(_ line: String) -> Int { self.notes.count { $0 == line } }
 
     /// Lets probes go that hang on.
-    func release() { self.isReleased.withLock { $0 = true } }
+    func release() {
+        let probes = self.waiting.withLock { waiting in
+            waiting.isReleased = true
+            return waiting.probes
+        }
+        for probe in probes { probe.resume() }
+    }
 
-    fileprivate var mayGo: Bool { self.isReleased.withLock { $0 } }
+    fileprivate func hangOn() async {
+        await withCheckedContinuation { continuation in
+            let isReleased = self.waiting.withLock { waiting in
+                if !waiting.isReleased { waiting.probes.append(continuation) }
+                return waiting.isReleased
+            }
+            if isReleased { continuation.resume() }
+        }
+    }
 
     /// Waits until the line has been noted so many times.
     func has(_ line: String, times: Int = 1) async throws {
@@ -66,7 +80,7 @@ extension Behaviour {
             }
             return .next
         case .hangOn:
-            while !scribe.mayGo { try? await Task.sleep(for: .milliseconds(1)) }
+            await scribe.hangOn()
             return .reject(Reply(550, EnhancedStatusCode(7, 1), "Too late"))
         case .next, .accept, .reject, .defer, .disconnect, .discard, .hold:
             return self
