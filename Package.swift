@@ -37,19 +37,19 @@ let plugins = [
 ]
 
 /// A plugin sees the plugin API and nothing else of the hub; the compiler sees to it through `packageAccess: false`.
-func plugin(_ name: String) -> [Target] {
+func plugin(_ name: String, in folder: String = "Plugins") -> [Target] {
     [
         .target(
             name: name,
             dependencies: ["MailHubPlugin"],
-            path: "Plugins/\(name)/Sources",
+            path: "\(folder)/\(name)/Sources",
             packageAccess: false,
             swiftSettings: settings
         ),
         .testTarget(
             name: "\(name)Tests",
             dependencies: [.init(stringLiteral: name), "MailHubPlugin", "MailHubPluginTesting", "PluginTestSupport"],
-            path: "Plugins/\(name)/Tests",
+            path: "\(folder)/\(name)/Tests",
             packageAccess: false,
             swiftSettings: settings
         ),
@@ -100,8 +100,8 @@ let package = Package(
         module(
             "MailHubPluginTesting",
             [
-                "Reception", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, nioEmbedded,
-                logging,
+                "Reception", "Delivery", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix,
+                nioEmbedded, logging,
             ]
         ),
         module("Administration", ["SMTP", "MailQueue", nioCore, nioPosix, logging]),
@@ -134,6 +134,13 @@ let package = Package(
         tests("MailQueueTests", ["MailQueue", "SMTP", nioCore, nioPosix, logging, grdb]),
         tests("KeyValueStorageTests", ["KeyValueStorage", "MailHubPlugin", "SMTP", "TestSupport", logging]),
         tests("MailHubPluginTestingTests", ["MailHubPluginTesting", "MailHubPlugin", "SMTP", logging]),
+        tests(
+            "StageTests",
+            [
+                "MailHubPluginTesting", "MailHubPlugin", "InternetMessage", "SMTP", "StaticRecipients", "SizeLimits",
+                logging,
+            ]
+        ),
         tests("IntegrationTests", ["TestSupport", "MailHubCommand"]),
         tests(
             "CrashTests",
@@ -176,5 +183,18 @@ let package = Package(
         ),
         tests("MailHubCommandTests", ["MailHubCommand", "Administration", "SMTP", "TestSupport", argumentParser]),
         tests("ArchitectureTests", []),
-    ] + plugins.flatMap(plugin)
+    ]
+        // What `mailhub plugin new PluginTemplate` writes: MailHubCommandTests compare it.
+        + plugin("PluginTemplate", in: "Tests")
+        + plugins.flatMap { plugin($0) }
 )
+
+/// The executable has every plugin: `+ plugin("Name")` above is all that the manifest needs to know of a new one.
+for command in package.targets where command.name == "MailHubCommand" {
+    let named = command.dependencies.compactMap { dependency -> String? in
+        if case .byNameItem(let name, _) = dependency { name } else { nil }
+    }
+    for plugin in package.targets where plugin.path?.hasPrefix("Plugins/") ?? false && plugin.type == .regular {
+        if !named.contains(plugin.name) { command.dependencies.append(.init(stringLiteral: plugin.name)) }
+    }
+}

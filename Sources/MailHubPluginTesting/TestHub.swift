@@ -20,25 +20,60 @@ import Synchronization
 public final class TestHub: Sendable {
     /// A plugin as config.json would run it.
     public struct Plugin: Sendable {
-        let type: any HubPlugin.Type
+        let name: String
+        let make: @Sendable (ConfigurationSection, PluginServices) throws -> any HubPlugin
         let configuration: String
         let ignoresFailure: Bool
         let timeLimit: Duration
+        let timeLimits: [Stage: Duration]
+        let breaker: PluginHealth.Breaker
 
         /// - Parameters:
         ///   - configuration: the JSON object under `"configuration"`.
         ///   - ignoresFailure: `"onFailure": "ignore"`; otherwise `"defer"`.
         ///   - timeLimit: `"timeout"`.
+        ///   - timeLimits: `"timeouts"`: for stages that have a limit of their own.
+        ///   - breaksAfter: `"breaker"`: the failures in a row after which the plugin is not asked for `pause`.
         public init(
             _ type: any HubPlugin.Type,
             _ configuration: String = "{}",
             ignoresFailure: Bool = false,
-            timeLimit: Duration = .seconds(10)
+            timeLimit: Duration = .seconds(10),
+            timeLimits: [Stage: Duration] = [:],
+            breaksAfter failures: Int = 5,
+            pause: Duration = .seconds(30)
         ) {
-            self.type = type
+            self.init(
+                named: type.name,
+                configuration,
+                ignoresFailure: ignoresFailure,
+                timeLimit: timeLimit,
+                timeLimits: timeLimits,
+                breaksAfter: failures,
+                pause: pause
+            ) { try type.init(configuration: $0, services: $1) }
+        }
+
+        /// A plugin that the test makes itself; the other parameters are as above.
+        public init(
+            named name: String,
+            _ configuration: String = "{}",
+            ignoresFailure: Bool = false,
+            timeLimit: Duration = .seconds(10),
+            timeLimits: [Stage: Duration] = [:],
+            breaksAfter failures: Int = 5,
+            pause: Duration = .seconds(30),
+            make: @escaping @Sendable (ConfigurationSection, PluginServices) throws -> any HubPlugin
+        ) {
+            self.name = name
+            self.make = make
             self.configuration = configuration
             self.ignoresFailure = ignoresFailure
             self.timeLimit = timeLimit
+            self.timeLimits = timeLimits
+            var breaker = PluginHealth.Breaker()
+            (breaker.failures, breaker.pause) = (failures, pause)
+            self.breaker = breaker
         }
     }
 
@@ -78,12 +113,14 @@ public final class TestHub: Sendable {
 
     private let stores: [String: MemoryKeyValueStore]
     private let counterSets: [String: Counters]
-    private let intake: RecordingIntake
+    let intake: RecordingIntake
     private let listener: ListenerSettings
     private let settings: ReceptionSettings
     private let services: ReceptionServices
     private let rates = ClientRates()
-    private let loop = NIOAsyncTestingEventLoop()
+    let logger: Logger
+    let hooks: HookChains
+    let loop = NIOAsyncTestingEventLoop()
 
     /// Makes a hub.
     ///
@@ -101,7 +138,7 @@ public final class TestHub: Sendable {
         var stores: [String: MemoryKeyValueStore] = [:]
         var counterSets: [String: Counters] = [:]
         for plugin in plugins {
-            let name = plugin.type.name
+            let name = plugin.name
             let store = stores[name] ?? MemoryKeyValueStore(clock: self.clock)
             let counters = counterSets[name] ?? Counters()
             (stores[name], counterSets[name]) = (store, counters)
@@ -115,7 +152,7 @@ public final class TestHub: Sendable {
                 counters: counters,
                 servedDomains: domains
             )
-            let value = try plugin.type.init(configuration: section, services: services)
+            let value = try plugin.make(section, services)
             let problems = section.problems()
             guard problems.isEmpty else { throw ConfigurationRefused(problems: problems) }
             made.append(
@@ -123,12 +160,16 @@ public final class TestHub: Sendable {
                     name: name,
                     plugin: value,
                     timeLimit: plugin.timeLimit,
+                    timeLimits: plugin.timeLimits,
                     onFailure: plugin.ignoresFailure ? .ignore : .defer,
+                    breaker: plugin.breaker,
                     counters: counters
                 )
             )
         }
         self.plugins = made.map(\.plugin)
+        self.hooks = HookChains(made)
+        self.logger = logger
         (self.stores, self.counterSets) = (stores, counterSets)
         self.listener = ListenerSettings(
             name: listener.name,
@@ -145,9 +186,14 @@ public final class TestHub: Sendable {
             servedDomains: domains,
             relayNetworks: listener.relayNetworks.compactMap { IPNetwork($0) },
             postmaster: postmaster,
-            hooks: HookChains(made)
+            hooks: self.hooks
         )
         self.services = ReceptionServices(intake: self.intake, clock: self.clock, logger: logger)
+    }
+
+    /// The first plugin of a type: to call what no session calls, such as an `OperatorHook`.
+    public func plugin<Plugin: HubPlugin>(_ type: Plugin.Type) -> Plugin? {
+        self.plugins.lazy.compactMap { $0 as? Plugin }.first
     }
 
     /// The key-value store of a plugin, to look into it or to make it fail.
@@ -156,6 +202,8 @@ public final class TestHub: Sendable {
     /// The counters of a plugin.
     public func counters(of name: String) -> Counters { self.counterSets[name] ?? Counters() }
 
+    var role: ListenerRole { self.listener.role }
+
     /// Moves the clock, and with it the time limits of sessions and plugins.
     public func advance(by duration: Duration) async {
         self.clock.advance(by: duration)
@@ -163,7 +211,12 @@ public final class TestHub: Sendable {
     }
 
     /// Connects a client; its greeting is `client.greeting`.
-    public func connect(from address: String = "192.0.2.7") async throws -> TestClient {
+    ///
+    /// - Parameter awaitingGreeting: whether to wait for it; a plugin may keep the client waiting.
+    public func connect(
+        from address: String = "192.0.2.7",
+        awaitingGreeting: Bool = true
+    ) async throws -> TestClient {
         let client = try await SessionClient.connect(
             to: SessionClient.Server(
                 listener: self.listener,
@@ -174,7 +227,7 @@ public final class TestHub: Sendable {
             ),
             on: self.loop
         )
-        return TestClient(client, greeting: try await client.reply() ?? "")
+        return TestClient(client, greeting: awaitingGreeting ? try await client.reply() ?? "" : "")
     }
 
     /// The messages that the hub has taken, in order.
@@ -187,6 +240,12 @@ public final class TestHub: Sendable {
             return result
         }
     }
+
+    /// How often the hub has stored something: the copies of one message for different recipients go together.
+    public var commits: Int { self.intake.commits }
+
+    /// The files that hold large contents: one for each message of more than 128 KiB.
+    public var contentFiles: [String] { self.intake.files }
 
     /// Recipients whose sender the hub notifies at once that they do not take a message that others take.
     public var notified: [Mailbox] { self.intake.failures.map(\.recipient.mailbox) }

@@ -15,6 +15,9 @@ public struct TestMessage: Sendable {
     public let octets: [UInt8]
     /// Why a plugin wants it held; `nil` where it is delivered.
     public let holdReason: String?
+    /// The id in the queue and the log.
+    public var queueIdentifier: String { self.message.id.description }
+    let message: NewMessage
 
     init(_ message: NewMessage, octets: [UInt8]) {
         let header = HeaderSection(parsing: ByteBuffer(bytes: octets))
@@ -22,6 +25,7 @@ public struct TestMessage: Sendable {
         self.header = header
         self.body = String(decoding: octets.dropFirst(header.length), as: UTF8.self)
         self.octets = octets
+        self.message = message
         self.holdReason = message.holdReason
     }
 

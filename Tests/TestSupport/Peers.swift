@@ -52,10 +52,18 @@ public final class TemporaryDirectory {
     deinit { try? FileManager.default.removeItem(at: self.url) }
 }
 
+private let launching = NSLock()
+private let environmentAtStart = ProcessInfo.processInfo.environment
+
 /// Starts a program with no signal blocked.
 ///
 /// Threads of a pool block them, and a program inherits what the thread that starts it has blocked: SIGTERM would never reach it.
+///
+/// One at a time, and with an environment that was read once: Foundation does not promise that this may be done on several threads.
 func launch(_ process: Process) throws {
+    launching.lock()
+    defer { launching.unlock() }
+    if process.environment == nil { process.environment = environmentAtStart }
     var none = sigset_t()
     var before = sigset_t()
     sigemptyset(&none)

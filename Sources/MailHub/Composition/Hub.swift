@@ -59,6 +59,7 @@ public enum Hub {
             throw HubFailure("cannot open the plugins' file in \(first.queue.directory): \(error)")
         }
         let directories = DirectoryService(logger: logger)
+        let probe = LateProbe()
         // Read again with the real services: plugins keep what they are given.
         let registry = PluginRegistry(plugins) { name, surroundings in
             PluginServices(
@@ -68,6 +69,7 @@ public enum Hub {
                 directory: directories.directory(for: surroundings.directory),
                 store: storage.store(of: name),
                 counters: Counters(plugin: name),
+                recipientProbe: probe,
                 servedDomains: surroundings.servedDomains
             )
         }
@@ -82,6 +84,7 @@ public enum Hub {
                 registry: registry,
                 resolver: resolver,
                 storage: storage,
+                probe: probe,
                 eventLoops: eventLoops,
                 pool: pool,
                 logger: logger
@@ -118,6 +121,7 @@ public enum Hub {
         registry: PluginRegistry,
         resolver: any NameResolver,
         storage: PluginStorage,
+        probe: LateProbe,
         eventLoops: MultiThreadedEventLoopGroup,
         pool: NIOThreadPool,
         logger: Logger
@@ -135,6 +139,12 @@ public enum Hub {
             .init(configuration, resolver: resolver, content: store.content, pool: pool, logger: logger)
         }
         let live = LiveConfiguration(derive(configuration))
+        probe.become(
+            RouteProbe(eventLoops: eventLoops) {
+                let snapshot = live.current
+                return (snapshot.router, snapshot.transports)
+            }
+        )
         var settings = QueueSettings()
         settings.retry = configuration.queue.retry
         settings.maximumActive = configuration.queue.maximumActive
@@ -156,12 +166,11 @@ public enum Hub {
             throttles: throttles,
             settings: dispatch,
             hooks: DeliveryHookStages(
-                live: live,
                 content: store.content,
                 clock: clock,
                 eventLoops: eventLoops,
                 logger: logger
-            ),
+            ) { live.current.hooks },
             clock: clock,
             logger: logger
         ) { live.current.transports[$0.route] }

@@ -5,13 +5,14 @@ import ArgumentParser
 struct PluginCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "plugin",
-        abstract: "Shows the plugins of the running hub, and asks them things.",
+        abstract: "Shows the plugins of the running hub, asks them things, and begins new ones.",
         discussion: """
             EXAMPLES:
+              mailhub plugin new HouseRules
               mailhub plugin list
               mailhub plugin run Greylisting list
             """,
-        subcommands: [PluginList.self, PluginRun.self]
+        subcommands: [PluginList.self, PluginRun.self, PluginNew.self]
     )
 }
 

@@ -43,11 +43,25 @@ package struct JSONParser {
 
     private init(_ bytes: [UInt8]) { self.bytes = bytes }
 
+    /// A place in the line whose column is known: so that long lines are counted once.
+    private var counted = (index: 0, column: 1)
+
     private var position: SourcePosition {
+        SourcePosition(line: self.line, column: self.column(from: self.counted))
+    }
+
+    private func column(from known: (index: Int, column: Int)) -> Int {
         let start = min(self.lineStart, self.index)
+        let (from, column) = known.index < start || known.index > self.index ? (start, 1) : known
         // UTF-8 continuation octets are no columns of their own.
-        let column = self.bytes[start..<self.index].count { $0 & 0xC0 != 0x80 } + 1
-        return SourcePosition(line: self.line, column: column)
+        return column + self.bytes[from..<self.index].count { $0 & 0xC0 != 0x80 }
+    }
+
+    /// The present place, from which the next one is counted.
+    private mutating func mark() -> SourcePosition {
+        let position = self.position
+        self.counted = (self.index, position.column)
+        return position
     }
 
     private var next: UInt8? { self.index < self.bytes.count ? self.bytes[self.index] : nil }
@@ -74,7 +88,7 @@ package struct JSONParser {
         guard depth < Self.deepest else {
             throw self.error("nested too deeply", fix: "remove brackets: no setting is nested so deeply")
         }
-        let position = self.position
+        let position = self.mark()
         let value: JSONNode.Value
         guard let first = self.next else {
             throw self.error("the text ends where a value is expected", fix: "complete the file")
@@ -105,7 +119,7 @@ package struct JSONParser {
         }
         while true {
             self.skipSpace()
-            let position = self.position
+            let position = self.mark()
             guard self.next == UInt8(ascii: "\"") else {
                 if let next = self.next, next == UInt8(ascii: "/") || next == UInt8(ascii: "#") { throw self.comment() }
                 let isTrailing = self.next == UInt8(ascii: "}")
@@ -218,7 +232,7 @@ package struct JSONParser {
     }
 
     private mutating func string() throws(JSONSyntaxError) -> String {
-        let start = self.position
+        let start = self.mark()
         self.index += 1
         var result: [UInt8] = []
         while let byte = self.next {

@@ -84,6 +84,22 @@ package struct HookRunner: Sendable {
         return .passed(state)
     }
 
+    /// Tells all plugins of a stage that cannot change anything: one that fails keeps nothing from the others, and a client that
+    /// goes away cancels nothing, since what they are told of has happened.
+    package func tell<Hook: Sendable>(
+        _ hooks: [Hooked<Hook>],
+        willWait: () -> Void = {},
+        step: @escaping @Sendable (Hook) async throws -> Void
+    ) async {
+        for hooked in hooks {
+            let alone = HookRunner(eventLoop: self.eventLoop, executor: self.executor, logger: self.logger)
+            _ = await alone.run([hooked], true, willWait: willWait) { hook, _ -> Bool? in
+                try await step(hook)
+                return nil
+            }
+        }
+    }
+
     private func watch<Hook, State, Outcome>(
         _ call: ChainCall<Hook, State, Outcome>,
         _ task: Task<Void, Never>
@@ -188,6 +204,7 @@ private final class ChainCall<Hook: Sendable, State: Sendable, Outcome: Sendable
                     guard hooked.onFailure == .ignore else {
                         return self.finish(.finished(.failed(plugin: hooked.name)))
                     }
+                    state = self.progress.withLock { $0.state }  // without the half of its edits that was applied
                 }
             } else if hooked.onFailure == .defer {
                 return self.finish(.finished(.failed(plugin: hooked.name)))

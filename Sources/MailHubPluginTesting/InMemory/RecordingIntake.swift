@@ -10,6 +10,7 @@ package final class RecordingIntake: MessageIntake {
     package let content: ContentDirectory
     private let fault: StoreError?
     private let taken = Mutex<[NewMessage]>([])
+    private let count = Mutex(0)
     private let told = Mutex<[RecipientFailure]>([])
 
     /// - Parameter hasFolder: whether there is a folder for contents that are too large for memory.
@@ -25,16 +26,21 @@ package final class RecordingIntake: MessageIntake {
     package func accept(_ message: NewMessage) async throws(StoreError) {
         if let fault { throw fault }
         self.taken.withLock { $0.append(message) }
+        self.count.withLock { $0 += 1 }
     }
 
     package func accept(_ messages: [NewMessage], failing failures: [RecipientFailure]) async throws(StoreError) {
         if let fault { throw fault }
         self.taken.withLock { $0 += messages }
         self.told.withLock { $0 += failures }
+        self.count.withLock { $0 += 1 }
     }
 
     /// Recipients whose sender is to be told that they did not take a message.
     package var failures: [RecipientFailure] { self.told.withLock { $0 } }
+
+    /// How often something was stored.
+    package var commits: Int { self.count.withLock { $0 } }
 
     /// What was stored, in order.
     package var messages: [NewMessage] { self.taken.withLock { $0 } }

@@ -12,12 +12,13 @@ extension SMTPSession {
 
     /// How the message fares.
     private enum Verdict {
-        /// Taken: queued, or thrown away as a plugin wanted.
-        case accepted(size: Int, recipients: Int)
+        /// Taken: queued with this envelope, or thrown away as a plugin wanted, and then without recipients.
+        case accepted(size: Int, queued: Envelope)
         case refused(Reply)
         case disconnected(Reply)
-        /// LMTP: a reply for each RCPT that was accepted.
-        case byRecipient([Reply])
+        /// LMTP: a reply for each RCPT that was accepted, and the envelope with those who have taken the message; `nil` where
+        /// nobody has.
+        case byRecipient([Reply], size: Int, queued: Envelope?)
     }
 
     func endOfContent() async {
@@ -25,33 +26,35 @@ extension SMTPSession {
         let verdict = await self.decide(envelope)
         self.transaction = nil
         self.sequence.transactionEnded()
-        let identifier = transaction.id.description
         switch verdict {
-        case .accepted(let size, let recipients):
-            self.messages += 1
-            self.note(.message)
-            self.finalReply(.queued(identifier), count: transaction.acceptedRecipients)
-            self.tell(.messageAccepted(queueIdentifier: identifier, size: size, recipients: recipients))
-            if recipients > 0 { await self.tellQueued(transaction, envelope) }
+        case .accepted(let size, let queued):
+            self.finalReply(.queued(transaction.id.description), count: transaction.acceptedRecipients)
+            await self.accepted(transaction, size, queued)
         case .refused(let reply):
             self.logRefused(transaction, envelope, reply)
             self.finalReply(reply, count: transaction.acceptedRecipients)
             self.tell(.messageRefused(reply))
-        case .byRecipient(let replies):
-            self.messages += 1
-            self.note(.message)
+        case .byRecipient(let replies, let size, let queued):
             for reply in replies { self.reply(reply) }
             for reply in replies where reply.code.replyClass != .completion {
                 self.logRefused(transaction, envelope, reply)
                 self.tell(.messageRefused(reply))
             }
-            if replies.contains(where: { $0.code.replyClass == .completion }) {
-                await self.tellQueued(transaction, envelope)
-            }
+            if let queued { await self.accepted(transaction, size, queued) }
         case .disconnected(let reply):
             self.tell(.messageRefused(reply))
             self.disconnect(with: reply)
         }
+    }
+
+    /// Counts the message, and tells those who watch.
+    private func accepted(_ transaction: MailTransaction, _ size: Int, _ queued: Envelope) async {
+        self.messages += 1
+        self.note(.message)
+        let identifier = transaction.id.description
+        let count = queued.recipients.count
+        self.tell(.messageAccepted(queueIdentifier: identifier, size: size, recipients: count))
+        if count > 0 { await self.tellQueued(transaction, queued) }
     }
 
     private func logRefused(_ transaction: MailTransaction, _ envelope: Envelope, _ reply: Reply) {
@@ -139,7 +142,9 @@ extension SMTPSession {
     ) async -> Verdict {
         await message.discard()
         self.logAccepted("message discarded", transaction.id, envelope, transaction)
-        return .accepted(size: transaction.size, recipients: 0)
+        var nobody = envelope
+        nobody.recipients = []
+        return .accepted(size: transaction.size, queued: nobody)
     }
 
     /// The message as it came, for all: the common case.
@@ -164,7 +169,7 @@ extension SMTPSession {
             return .refused(self.reply(to: error))
         }
         self.logAccepted("message accepted", transaction.id, envelope, transaction)
-        return .accepted(size: transaction.size, recipients: envelope.recipients.count)
+        return .accepted(size: transaction.size, queued: envelope)
     }
 
     func logAccepted(
@@ -231,16 +236,19 @@ extension SMTPSession {
             refusal == nil ? Array(places) : []
         }
         let accepted: Reply
+        var queued: Envelope?
         guard !takers.isEmpty || refusals.contains(nil) else {
             await plan.state.message.discard()
-            return .byRecipient(refusals.map { $0 ?? .temporaryFailure })
+            return .byRecipient(refusals.map { $0 ?? .temporaryFailure }, size: plan.transaction.size, queued: nil)
         }
         switch await self.store(plan, for: takers) {
-        case .accepted: accepted = .queued(plan.transaction.id.description)
+        case .accepted(_, let envelope):
+            accepted = .queued(plan.transaction.id.description)
+            queued = envelope
         case .refused(let reply), .disconnected(let reply): accepted = reply
         case .byRecipient: accepted = .temporaryFailure
         }
-        return .byRecipient(refusals.map { $0 ?? accepted })
+        return .byRecipient(refusals.map { $0 ?? accepted }, size: plan.transaction.size, queued: queued)
     }
 
     /// Applies the listener's rule to recipients of different opinion.
@@ -262,7 +270,7 @@ extension SMTPSession {
                 plan.verdicts.all[place].holdReason = "refused for this recipient: \(reply?.description ?? "")"
             }
             return nil
-        case .bounce where areFinal && self.isRelayClient:
+        case .bounce where areFinal && self.isRelayClient && plan.verdicts.all.contains { $0.answer == .taken }:
             for place in refused {
                 guard let reply = plan.verdicts.refusal(at: [place]) else { continue }
                 plan.failures.append(RecipientFailure(recipient: plan.envelope.recipients[place], reply: reply))
@@ -326,8 +334,9 @@ extension SMTPSession {
         if !isReceivedUsed { await plan.state.message.discard() }
         for message in stored { self.logAccepted("message accepted", message.id, message.envelope, transaction) }
         if stored.isEmpty { self.logAccepted("message discarded", transaction.id, plan.envelope, transaction) }
-        let count = stored.reduce(0) { $0 + $1.envelope.recipients.count }
-        return .accepted(size: transaction.size, recipients: count)
+        var queued = plan.envelope
+        queued.recipients = stored.flatMap(\.envelope.recipients)
+        return .accepted(size: transaction.size, queued: queued)
     }
 
     /// The envelope with the routes that plugins chose.
@@ -364,9 +373,6 @@ extension SMTPSession {
             facts: transaction.facts
         )
         let size = transaction.size
-        _ = await self.runner.run(self.settings.hooks.queued, true) { hook, _ -> Bool? in
-            try await hook.queued(seen, size: size, context)
-            return nil
-        }
+        await self.runner.tell(self.settings.hooks.queued) { try await $0.queued(seen, size: size, context) }
     }
 }

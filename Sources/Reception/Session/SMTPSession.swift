@@ -316,9 +316,6 @@ package actor SMTPSession {
     private func tellDisconnected() async {
         guard !self.settings.hooks.disconnect.isEmpty else { return }
         let context = self.context
-        _ = await self.runner.run(self.settings.hooks.disconnect, true) { hook, _ -> Bool? in
-            try await hook.disconnected(context)
-            return nil
-        }
+        await self.runner.tell(self.settings.hooks.disconnect) { try await $0.disconnected(context) }
     }
 }

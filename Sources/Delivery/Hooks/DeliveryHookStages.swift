@@ -1,35 +1,49 @@
-import Delivery
 import InternetMessage
-import Logging
-import MailHubPlugin
-import MailQueue
-import NIOCore
-import SMTP
+package import Logging
+package import MailHubPlugin
+package import MailQueue
+package import NIOCore
+package import SMTP
 
 /// Calls the plugins of the delivery stages.
-struct DeliveryHookStages: DeliveryStages {
-    let live: LiveConfiguration
-    let content: ContentDirectory
-    let clock: any WallClock
-    let eventLoops: any EventLoopGroup
-    let logger: Logger
+package struct DeliveryHookStages: DeliveryStages {
+    private let content: ContentDirectory
+    private let clock: any WallClock
+    private let eventLoops: any EventLoopGroup
+    private let logger: Logger
+    private let hooks: @Sendable () -> HookChains
+
+    /// - Parameter hooks: gives the plugins that are in force.
+    package init(
+        content: ContentDirectory,
+        clock: any WallClock,
+        eventLoops: any EventLoopGroup,
+        logger: Logger,
+        hooks: @escaping @Sendable () -> HookChains
+    ) {
+        self.content = content
+        self.clock = clock
+        self.eventLoops = eventLoops
+        self.logger = logger
+        self.hooks = hooks
+    }
 
     private var runner: HookRunner {
         let eventLoop = self.eventLoops.any()
         return HookRunner(eventLoop: eventLoop, executor: EventLoopTaskExecutor(eventLoop), logger: self.logger)
     }
 
-    private func context(_ job: DeliveryJob) -> DeliveryContext {
+    private static func context(_ job: DeliveryJob, _ reversePath: ReversePath) -> DeliveryContext {
         DeliveryContext(
             queueIdentifier: job.id.description,
-            reversePath: job.envelope.reversePath,
+            reversePath: reversePath,
             recipients: job.recipients.map(\.recipient),
             route: job.destination.route
         )
     }
 
-    func willDeliver(_ job: DeliveryJob) async -> DeliveryPermission {
-        let hooks = self.live.current.hooks.delivery
+    package func willDeliver(_ job: DeliveryJob) async -> DeliveryPermission {
+        let hooks = self.hooks().delivery
         guard !hooks.isEmpty else { return .deliver(job) }
         let header: HeaderSection
         do {
@@ -39,10 +53,10 @@ struct DeliveryHookStages: DeliveryStages {
         } catch {
             return .refuse(.temporaryFailure)
         }
-        let context = self.context(job)
         let content = self.content
         let start = EditedJob(header, job)
         let result = await self.runner.run(hooks, start) { hook, state -> DeliveryVerdict? in
+            let context = Self.context(job, state.envelope.reversePath)
             switch try await hook.deliver(context, state.message(in: content)) {
             case .next: return nil
             case .change(let edits):
@@ -57,7 +71,7 @@ struct DeliveryHookStages: DeliveryStages {
         case .decided(.defer(let reply), _):
             return .refuse(reply.code.replyClass == .transientFailure ? reply : .temporaryFailure)
         case .decided(.reject(let reply), _):
-            return .refuse(reply.code.replyClass == .permanentFailure ? reply : .temporaryFailure)
+            return .refuse(reply.code.replyClass == .permanentFailure ? reply : .refusedByPolicy)
         case .failed:
             return .refuse(.temporaryFailure)
         }
@@ -93,8 +107,8 @@ struct DeliveryHookStages: DeliveryStages {
         )
     }
 
-    func delivered(_ job: DeliveryJob, _ reports: [RecipientReport]) async {
-        let hooks = self.live.current.hooks.deliveryOutcome
+    package func delivered(_ job: DeliveryJob, _ reports: [RecipientReport]) async {
+        let hooks = self.hooks().deliveryOutcome
         guard !hooks.isEmpty else { return }
         let recipients = Dictionary(job.recipients.map { ($0.index, $0.recipient) }) { first, _ in first }
         let outcomes = reports.compactMap { report in
@@ -102,14 +116,11 @@ struct DeliveryHookStages: DeliveryStages {
                 DeliveryOutcome(recipient: $0, result: report.result.outcome, reply: report.reply, host: report.host)
             }
         }
-        let context = self.context(job)
-        _ = await self.runner.run(hooks, true) { hook, _ -> Bool? in
-            try await hook.finished(context, outcomes)
-            return nil
-        }
+        let context = Self.context(job, job.envelope.reversePath)
+        await self.runner.tell(hooks) { try await $0.finished(context, outcomes) }
     }
 
-    func release(_ sent: DeliveryJob, original: DeliveryJob) async {
+    package func release(_ sent: DeliveryJob, original: DeliveryJob) async {
         guard case .file(let name, _) = sent.content else { return }
         if case .file(let kept, _) = original.content, kept == name { return }
         await self.content.discard(sent.content)
@@ -185,4 +196,9 @@ extension RecipientReport.Result {
         case .failed: .failed
         }
     }
+}
+
+extension Reply {
+    /// For a plugin that refuses a delivery with a reply of the wrong class.
+    fileprivate static let refusedByPolicy = Reply(554, .init(7, 1), "Refused by policy")
 }

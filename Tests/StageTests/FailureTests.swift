@@ -1,0 +1,192 @@
+import MailHubPlugin
+import MailHubPluginTesting
+import Synchronization
+import Testing
+
+@Suite("Every stage: a plugin that fails does what its configuration says")
+struct FailureTests {
+    struct Row: CustomTestStringConvertible, Sendable {
+        let stage: ProbedStage
+        let behaviour: Behaviour
+        let ignores: Bool
+        var testDescription: String {
+            "\(self.stage.rawValue): \(self.behaviour), onFailure \(self.ignores ? "ignore" : "defer")"
+        }
+
+        /// What the client hears.
+        var reply: String {
+            switch self.stage {
+            case .queued, .disconnect, .deliveryOutcome, .route: "250 2.0.0"
+            case .connect: self.ignores ? "220 " : "421 "
+            case .resolver: self.ignores ? "550 5.1.1" : "451 4.4.3"
+            case .hello, .sender, .recipient: self.ignores ? "250" : "451 4.3.0"
+            case .data: self.ignores ? "354" : "451 4.3.0"
+            case .header, .message, .recipientMessage: self.ignores ? "250 2.0.0" : "451 4.3.0"
+            case .delivery: self.ignores ? "sent" : "451 4.3.0"
+            }
+        }
+
+        /// Whether the plugins behind it are asked: always where they are only told.
+        var reachesNext: Bool {
+            switch self.stage {
+            case .queued, .disconnect, .deliveryOutcome: true
+            default: self.ignores
+            }
+        }
+    }
+
+    static let rows = ProbedStage.allCases.flatMap { stage in
+        [Behaviour.throw, .hang, .hangOn].flatMap { behaviour in
+            [false, true].map { Row(stage: stage, behaviour: behaviour, ignores: $0) }
+        }
+    }
+
+    @Test("It throws, or outlives its time limit", arguments: Self.rows)
+    func failure(_ row: Row) async throws {
+        let scribe = Scribe()
+        defer { scribe.release() }
+        let behaviour = row.behaviour
+        let hub = try TestHub([
+            row.stage.probe("probe", scribe, ignoresFailure: row.ignores) { behaviour },
+            row.stage.probe("next", scribe, ignoresFailure: row.ignores) { .next },
+        ])
+        let drive = StageDrive(hub: hub)
+        let reply: String
+        if case .throw = behaviour {
+            reply = try await drive.reply(at: row.stage)
+        } else {
+            reply = try await drive.reply(at: row.stage, whileHanging: scribe)
+        }
+        #expect(reply.hasPrefix(row.reply), "\(reply)")
+        if case .hang = behaviour { try await scribe.has("probe cancelled") }
+        if row.reachesNext { try await scribe.has("next \(row.stage.rawValue)") }
+        #expect(scribe.count("next \(row.stage.rawValue)") == (row.reachesNext ? 1 : 0))
+    }
+
+    @Test("A stage may have a time limit of its own", arguments: ProbedStage.allCases)
+    func limits(_ stage: ProbedStage) async throws {
+        let scribe = Scribe()
+        let own = try #require(Stage(rawValue: stage.rawValue))
+        let hub = try TestHub([stage.probe("probe", scribe, timeLimits: [own: .seconds(2)]) { .hang }])
+        _ = try await StageDrive(hub: hub).reply(at: stage, whileHanging: scribe, 3)
+        try await scribe.has("probe cancelled")
+    }
+
+    @Test("The limit of another stage is not its own")
+    func otherLimit() async throws {
+        let scribe = Scribe()
+        let hub = try TestHub([
+            ProbedStage.hello.probe("probe", scribe, timeLimits: [.sender: .seconds(2)]) { .hang }
+        ])
+        let drive = StageDrive(hub: hub)
+        async let reply = drive.reply(at: .hello)
+        try await scribe.has("probe hello")
+        await hub.advance(by: .seconds(9))
+        #expect(scribe.count("probe cancelled") == 0)
+        await hub.advance(by: .seconds(2))
+        #expect(try await reply.hasPrefix("451"))
+    }
+
+    static let asked: [ProbedStage] = [
+        .connect, .hello, .sender, .resolver, .recipient, .data, .header, .message, .recipientMessage, .route,
+    ]
+
+    @Test("The client goes away: the plugin that is at work for it is cancelled", arguments: Self.asked)
+    func clientGone(_ stage: ProbedStage) async throws {
+        let scribe = Scribe()
+        let hub = try TestHub([
+            stage.probe("probe", scribe, ignoresFailure: true) { .hang },
+            ProbedStage.disconnect.probe("end", scribe) { .next },
+        ])
+        let client = try await hub.connect(awaitingGreeting: stage != .connect)
+        let lines = ["EHLO c", "MAIL FROM:<a@b.example>", "RCPT TO:<ann@example.org>", "DATA", "\r\nHi", "."]
+        await client.send(octets: Array(lines.map { "\($0)\r\n" }.joined().utf8))
+        try await scribe.has("probe \(stage.rawValue)")
+        await client.disconnect()
+        try await scribe.has("probe cancelled")
+        try await client.finished()
+        #expect(scribe.count("end disconnect") == 1)
+        let mayBeTaken = stage == .route  // nothing is lost when a message is taken whose client does not hear of it
+        if !mayBeTaken { #expect(try await hub.messages.isEmpty) }
+    }
+
+    @Test("What has happened is told to the end, client or no client")
+    func queuedIsNotCancelled() async throws {
+        let scribe = Scribe()
+        let hub = try TestHub([ProbedStage.queued.probe("probe", scribe) { .hang }])
+        let client = try await hub.connect()
+        _ = try await client.send("EHLO c.example")
+        #expect(try await client.deliver(from: "a@b.example", to: ["ann@example.org"], "\r\nHi\r\n").hasPrefix("250"))
+        try await scribe.has("probe queued")
+        await client.disconnect()
+        await hub.advance(by: .seconds(5))
+        #expect(scribe.count("probe cancelled") == 0)
+        await hub.advance(by: .seconds(6))
+        try await scribe.has("probe cancelled")
+        try await client.finished()
+    }
+
+    @Test(
+        "The breaker opens after failures in a row, skips, lets one call through, and closes",
+        arguments: [false, true]
+    )
+    func breaker(ignores: Bool) async throws {
+        let scribe = Scribe()
+        let isBroken = Toggle(true)
+        let hub = try TestHub([
+            ProbedStage.sender.probe("probe", scribe, ignoresFailure: ignores, breaksAfter: 3) {
+                isBroken.value ? .throw : .next
+            }
+        ])
+        let client = try await hub.connect()
+        _ = try await client.send("EHLO c.example")
+        let failed = ignores ? "250" : "451"
+        func mail(_ reply: String, calls: Int, _ location: SourceLocation = #_sourceLocation) async throws {
+            let answer = try await client.send("MAIL FROM:<a@example.net>")
+            #expect(answer.hasPrefix(reply), "\(answer)", sourceLocation: location)
+            #expect(scribe.count("probe sender") == calls, sourceLocation: location)
+            _ = try await client.send("RSET")
+        }
+        for calls in 1...3 { try await mail(failed, calls: calls) }
+        try await mail(failed, calls: 3)  // open
+        await hub.advance(by: .seconds(31))
+        try await mail(failed, calls: 4)  // one call: it fails
+        try await mail(failed, calls: 4)
+        await hub.advance(by: .seconds(31))
+        isBroken.value = false
+        try await mail("250", calls: 5)  // one call: it answers
+        try await mail("250", calls: 6)
+    }
+
+    @Test("Edits of which one fails are not applied at all, and the plugin counts as failed")
+    func halfEdits() async throws {
+        struct Halfway: MessageHook {
+            init(configuration: ConfigurationSection, services: PluginServices) throws {}
+            func message(
+                _ message: MessageContext,
+                _ transaction: TransactionContext,
+                _ session: SessionContext
+            ) async throws -> MessageOutcome {
+                .change([
+                    .header(.append(name: "X-First", value: "there")), .header(.append(name: "Not a name:", value: "")),
+                ])
+            }
+        }
+        let hub = try TestHub([TestHub.Plugin(Halfway.self, ignoresFailure: true)])
+        _ = try await StageDrive(hub: hub).reply(at: .message)
+        let message = try #require(try await hub.messages.first)
+        #expect(message.header.first(named: "X-First") == nil)
+        let strict = try TestHub([TestHub.Plugin(Halfway.self)])
+        #expect(try await StageDrive(hub: strict).reply(at: .message).hasPrefix("451 4.3.0"))
+    }
+}
+
+/// A switch that a test turns.
+final class Toggle: Sendable {
+    private let state: Mutex<Bool>
+    init(_ value: Bool) { self.state = Mutex(value) }
+    var value: Bool {
+        get { self.state.withLock { $0 } }
+        set { self.state.withLock { $0 = newValue } }
+    }
+}
