@@ -29,6 +29,13 @@ func module(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: settings)
 }
 
+/// The plugins: a folder in Plugins/ each.
+let plugins = [
+    "StaticRecipients", "LDAPRecipients", "SizeLimits", "Greylisting", "RateLimits", "DNSBlocklists", "Aliases",
+    "HeaderRewrite",
+    "CallAhead",
+]
+
 /// A plugin sees the plugin API and nothing else of the hub; the compiler sees to it through `packageAccess: false`.
 func plugin(_ name: String) -> [Target] {
     [
@@ -41,7 +48,7 @@ func plugin(_ name: String) -> [Target] {
         ),
         .testTarget(
             name: "\(name)Tests",
-            dependencies: [.init(stringLiteral: name), "MailHubPlugin"],
+            dependencies: [.init(stringLiteral: name), "MailHubPlugin", "MailHubPluginTesting", "PluginTestSupport"],
             path: "Plugins/\(name)/Tests",
             packageAccess: false,
             swiftSettings: settings
@@ -88,6 +95,8 @@ let package = Package(
             "Delivery",
             ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "TransportSecurity", nioCore, nioPosix, logging]
         ),
+        .systemLibrary(name: "CLDAP", providers: [.apt(["libldap2-dev"])]),
+        module("LDAPClient", ["CLDAP", "MailHubPlugin", "SMTP", logging, collections]),
         module(
             "MailHubPluginTesting",
             [
@@ -100,19 +109,25 @@ let package = Package(
             "MailHub",
             [
                 "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "KeyValueStorage", "DNSResolver", "Reception",
-                "Delivery", "Administration", "TransportSecurity", nioCore, nioPosix, logging, serviceLifecycle,
-                unixSignals,
+                "Delivery", "LDAPClient", "Administration", "TransportSecurity", nioCore, nioPosix, logging,
+                serviceLifecycle, unixSignals,
             ]
         ),
         .executableTarget(
             name: "MailHubCommand",
             dependencies: [
-                "MailHub", "MailHubPlugin", "Administration", "SMTP", "StaticRecipients", "SizeLimits", argumentParser,
-                logging,
-            ],
+                "MailHub", "MailHubPlugin", "Administration", "SMTP", argumentParser, logging,
+            ] + plugins.map { .init(stringLiteral: $0) },
             swiftSettings: settings
         ),
         .target(name: "TestSupport", path: "Tests/TestSupport"),
+        .target(
+            name: "PluginTestSupport",
+            dependencies: ["MailHubPlugin", "MailHubPluginTesting"],
+            path: "Tests/PluginTestSupport",
+            packageAccess: false,
+            swiftSettings: settings
+        ),
         .systemLibrary(name: "CMalloc", path: "Tests/CMalloc"),
         tests("SMTPTests", ["SMTP", nioCore]),
         tests("InternetMessageTests", ["InternetMessage", "SMTP", nioCore]),
@@ -136,6 +151,10 @@ let package = Package(
         ),
         tests("DNSResolverTests", ["DNSResolver", "MailHubPlugin", "SMTP", "TestSupport", logging]),
         tests(
+            "LDAPClientTests",
+            ["LDAPClient", "LDAPRecipients", "MailHubCommand", "MailHubPlugin", "SMTP", "TestSupport", logging]
+        ),
+        tests(
             "ReceptionTests",
             [
                 "Reception", "MailHubPluginTesting", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue",
@@ -150,11 +169,12 @@ let package = Package(
         tests(
             "MailHubTests",
             [
-                "MailHub", "MailHubPlugin", "Administration", "Delivery", "MailQueue", "Reception", "SMTP",
+                "MailHub", "MailHubPlugin", "Administration", "Delivery", "LDAPClient", "MailQueue", "Reception",
+                "SMTP",
                 "StaticRecipients", "SizeLimits", logging,
             ]
         ),
         tests("MailHubCommandTests", ["MailHubCommand", "Administration", "SMTP", "TestSupport", argumentParser]),
         tests("ArchitectureTests", []),
-    ] + plugin("StaticRecipients") + plugin("SizeLimits")
+    ] + plugins.flatMap(plugin)
 )

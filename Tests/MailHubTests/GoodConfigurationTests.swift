@@ -201,6 +201,15 @@ let everythingSet = """
           "concurrency": 5, "messages": 100, "per": "2m", "firstPause": "500ms", "longestPause": "10m"
         }
       },
+      "directory": {
+        "urls": ["ldaps://ldap.example.org"], "base": "dc=example,dc=org", "profile": "activeDirectory",
+        "bind": { "dn": "cn=hub,dc=example,dc=org", "password": "s3cret" }, "startTLS": true, "cleartext": false,
+        "authorities": "/etc/passwd", "clientCertificate": { "chain": "/etc/passwd", "key": "/etc/passwd" },
+        "connections": 3, "searchesPerConnection": 50, "pageSize": 900, "entrySize": "1MiB",
+        "timeouts": {
+          "connect": "1500ms", "tls": "1s", "bind": "1s", "search": "1s", "total": "5s", "retry": "5s", "idle": "9s"
+        }
+      },
       "delivery": {
         "idleTimeout": "10s", "maximumSessions": 9, "messagesPerConnection": 8, "port": 2600,
         "timeouts": {

@@ -58,12 +58,14 @@ public enum Hub {
         } catch {
             throw HubFailure("cannot open the plugins' file in \(first.queue.directory): \(error)")
         }
+        let directories = DirectoryService(logger: logger)
         // Read again with the real services: plugins keep what they are given.
         let registry = PluginRegistry(plugins) { name, surroundings in
             PluginServices(
                 logger: logger,
                 clock: SystemClock(),
                 resolver: resolver,
+                directory: directories.directory(for: surroundings.directory),
                 store: storage.store(of: name),
                 counters: Counters(plugin: name),
                 servedDomains: surroundings.servedDomains
@@ -98,11 +100,13 @@ public enum Hub {
 
     /// Makes plugins that are only looked at: nothing that they do reaches anything.
     private static func checkingRegistry(_ plugins: [any HubPlugin.Type]) -> PluginRegistry {
-        PluginRegistry(plugins) { _, surroundings in
+        let directories = DirectoryService(logger: Logger(label: "mailhub.check"))
+        return PluginRegistry(plugins) { _, surroundings in
             PluginServices(
                 logger: Logger(label: "mailhub.check"),
                 clock: SystemClock(),
                 resolver: NoResolver(),
+                directory: directories.directory(for: surroundings.directory),
                 servedDomains: surroundings.servedDomains
             )
         }

@@ -1,4 +1,5 @@
 import Delivery
+import LDAPClient
 import Logging
 import MailHubPlugin
 import MailQueue
@@ -23,6 +24,8 @@ struct HubConfiguration: Sendable {
     var queue: QueueConfiguration
     var throttles: ThrottleConfiguration
     var dns: DNSConfiguration
+    /// The LDAP servers that plugins ask; `nil` where there are none.
+    var directory: LDAPSettings?
     var plugins: [ConfiguredPlugin]
     var logging: LoggingConfiguration
     var controlSocket: String

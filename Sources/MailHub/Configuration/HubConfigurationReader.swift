@@ -69,7 +69,8 @@ struct HubConfigurationReader {
         let queue = self.queue()
         let throttles = self.throttles(routes)
         let dns = self.dns()
-        let plugins = self.plugins(PluginSurroundings(servedDomains: Set(domains.keys)))
+        let directory = self.directory()
+        let plugins = self.plugins(PluginSurroundings(servedDomains: Set(domains.keys), directory: directory))
         let logging = self.logging()
         let delivery = self.delivery()
         let socket = self.controlSocket()
@@ -94,6 +95,7 @@ struct HubConfigurationReader {
             queue: queue,
             throttles: throttles,
             dns: dns,
+            directory: directory,
             plugins: plugins,
             logging: logging,
             controlSocket: socket,

@@ -1,3 +1,4 @@
+import LDAPClient
 import MailHubPlugin
 
 /// The plugins that this executable knows, and how they are made from `"plugins"`.
@@ -91,6 +92,8 @@ struct PluginRegistry: Sendable {
 /// What a configuration says that plugins may know.
 struct PluginSurroundings: Sendable {
     let servedDomains: Set<Domain>
+    /// The LDAP servers; `nil` where there are none.
+    var directory: LDAPSettings?
 }
 
 extension HubConfigurationReader {

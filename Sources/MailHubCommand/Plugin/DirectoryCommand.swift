@@ -18,7 +18,7 @@ struct DirectoryCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "test",
             abstract: "Shows why mail for an address would be accepted or refused.",
-            usage: "mailhub directory test <address> [--plugin <name>] [--json]",
+            usage: "mailhub directory test <address> [--from <sender>] [--json]",
             discussion: """
                 Asks the running hub: the server that answered, the filter that was sent, the entry, aliases, groups, the \
                 route, and what the caches say.
@@ -32,6 +32,9 @@ struct DirectoryCommand: AsyncParsableCommand {
         @Argument(help: "The recipient.")
         var address: String
 
+        @Option(help: ArgumentHelp("Whether this sender may write to it is shown too.", valueName: "sender"))
+        var from: String?
+
         @Option(help: ArgumentHelp("The plugin's name in config.json.", valueName: "name"))
         var plugin = "LDAPRecipients"
 
@@ -39,7 +42,11 @@ struct DirectoryCommand: AsyncParsableCommand {
         var json = false
 
         func run() async throws {
-            let request = PluginRequest(verb: "test", arguments: [self.address])
+            let request = PluginRequest(
+                verb: "test",
+                arguments: [self.address],
+                options: self.from.map { ["from": $0] } ?? [:]
+            )
             try await self.connection.run(request, of: self.plugin, json: self.json)
         }
     }

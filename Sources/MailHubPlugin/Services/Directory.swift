@@ -121,8 +121,8 @@ public protocol Directory: Sendable {
 
     /// Finds entries; large answers are fetched in pages.
     ///
-    /// - Returns: `notFound` where there is none, also for a base that does not exist; `unavailable` where no server answers
-    ///   in time, and for every error that is not a plain "no".
+    /// - Returns: `notFound` where there is none, also for a base of the search's own that does not exist; `unavailable` where
+    ///   no server answers in time, where the configured base is not there, and for every error that is not a plain "no".
     func search(_ search: DirectorySearch) async -> Lookup<[DirectoryEntry]>
 
     /// The server that answered last, for the operator; `nil` before the first answer.

@@ -81,7 +81,9 @@ package final class Listener: Sendable {
                         continue
                     }
                     let executor = EventLoopTaskExecutor(connection.eventLoop)
-                    clients.addTask(executorPreference: executor) {
+                    // No executor preference: in a task that has one, every call within the session, whose executor is its
+                    // own, would go through the event loop's queue again.
+                    clients.addTask {
                         // Never throws: one client cannot end the others.
                         await self.serve(connection, client, executor)
                         self.counts.release(client)

@@ -148,6 +148,9 @@ package actor SMTPSession {
         self.logger.debug("client disconnected", metadata: ["messages": "\(self.messages)"])
     }
 
+    /// Whether the session waits for its client.
+    package var isIdle: Bool { self.waiter != nil }
+
     /// What must be awaited next; `nil` when the session is over.
     private func nextWork() async -> Work? {
         if let work = self.advance() { return work }

@@ -1,0 +1,156 @@
+import MailHubPlugin
+
+/// The members of a group with those of the groups in it, within limits (RFC 5321 section 3.9.2).
+struct GroupExpansion: Sendable {
+    let lookup: RecipientLookup
+    let trace: LookupTrace?
+    /// How many entries are asked for at a time.
+    private static let width = 16
+
+    init(lookup: RecipientLookup, trace: LookupTrace?) {
+        self.lookup = lookup
+        self.trace = trace
+    }
+
+    /// What was gathered.
+    private struct Progress {
+        var members: [Mailbox] = []
+        var keys: Set<String> = []
+        /// Entries seen, by name in lower case: a group that contains itself is gone through once.
+        var seen: Set<String> = []
+        /// Entries to look at next.
+        var next: [String] = []
+
+        mutating func add(_ mailbox: Mailbox) {
+            if self.keys.insert(AddressKey.key(of: mailbox)).inserted { self.members.append(mailbox) }
+        }
+    }
+
+    /// The addresses of all members; `notFound` where there are none.
+    func members(of group: DirectoryEntry) async -> Lookup<[Mailbox]> {
+        if self.lookup.schema.nesting == .rule {
+            switch await self.membersByRule(group) {
+            case .found(let members): return .found(members)
+            case .unavailable(let why): return .unavailable(why)
+            case .notFound: break  // a server that does not know the rule finds nothing: look for oneself
+            }
+        }
+        return await self.membersByWalking(group)
+    }
+
+    private func membersByRule(_ group: DirectoryEntry) async -> Lookup<[Mailbox]> {
+        let schema = self.lookup.schema
+        let limit = self.lookup.rules.members
+        let isMember = DirectoryFilter.matches(
+            rule: DirectorySchema.chainRule,
+            attribute: schema.memberOf,
+            value: group.name
+        )
+        let search = DirectorySearch(
+            filter: .and([isMember, schema.mailEnabled]),
+            attributes: schema.wanted,
+            limit: limit * 2  // nested groups are among the answers
+        )
+        switch await self.lookup.search(search, self.trace) {
+        case .notFound: return .notFound
+        case .unavailable(let why): return .unavailable(why)
+        case .found(let entries):
+            var progress = Progress()
+            for entry in entries where !schema.isGroup(entry) { self.add(entry, to: &progress) }
+            guard progress.members.count <= limit else { return .unavailable(self.tooMany(group)) }
+            return progress.members.isEmpty ? .notFound : .found(progress.members)
+        }
+    }
+
+    private func membersByWalking(_ group: DirectoryEntry) async -> Lookup<[Mailbox]> {
+        let limit = self.lookup.rules.members
+        var progress = Progress()
+        progress.seen.insert(group.name.lowercased())
+        self.open(group, &progress)
+        var depth = 1
+        while !progress.next.isEmpty {
+            guard progress.seen.count <= limit * 2 else { return .unavailable(self.tooMany(group)) }
+            let names = progress.next
+            progress.next = []
+            switch await self.entries(named: names) {
+            case .notFound: break
+            case .unavailable(let why): return .unavailable(why)
+            case .found(let entries):
+                for entry in entries {
+                    if self.lookup.schema.isGroup(entry) {
+                        self.open(entry, &progress)
+                    } else {
+                        self.add(entry, to: &progress)
+                    }
+                }
+            }
+            guard progress.members.count <= limit else { return .unavailable(self.tooMany(group)) }
+            depth += 1
+            guard progress.next.isEmpty || depth <= self.lookup.rules.depth else {
+                return .unavailable("groups in \(group.name) are nested deeper than \(self.lookup.rules.depth)")
+            }
+        }
+        return progress.members.isEmpty ? .notFound : .found(progress.members)
+    }
+
+    private func tooMany(_ group: DirectoryEntry) -> String {
+        "the group \(group.name) has more than \(self.lookup.rules.members) members"
+    }
+
+    /// Notes the members of a group.
+    private func open(_ group: DirectoryEntry, _ progress: inout Progress) {
+        let schema = self.lookup.schema
+        for value in schema.memberAddresses.flatMap({ group[$0] }) {
+            if let mailbox = Mailbox(value) {
+                progress.add(mailbox)
+            } else {
+                self.trace?.note("member \(value) of \(group.name) is no address")
+            }
+        }
+        for name in schema.members.flatMap({ group[$0] }) {
+            if progress.seen.insert(name.lowercased()).inserted {
+                progress.next.append(name)
+            } else {
+                self.trace?.note("member \(name) of \(group.name) was there already")
+            }
+        }
+    }
+
+    private func add(_ entry: DirectoryEntry, to progress: inout Progress) {
+        let schema = self.lookup.schema
+        guard !schema.isDisabled(entry) || self.lookup.rules.acceptsDisabled else {
+            self.trace?.note("member \(entry.name) is disabled")
+            return
+        }
+        let forward = schema.forward.flatMap { entry[$0].first }.flatMap { Mailbox($0) }
+        guard let mailbox = forward ?? schema.addresses(of: entry).first else {
+            self.trace?.note("member \(entry.name) has no address")
+            return
+        }
+        progress.add(mailbox)
+    }
+
+    /// Entries by name, several at a time, in the order of the names; those that do not exist are left out.
+    private func entries(named names: [String]) async -> Lookup<[DirectoryEntry]> {
+        await withTaskGroup(of: (Int, Lookup<DirectoryEntry>).self) { group in
+            var found: [Int: DirectoryEntry] = [:]
+            var failure: String?
+            var rest = names.enumerated().makeIterator()
+            func startNext() {
+                guard failure == nil, let (index, name) = rest.next() else { return }
+                group.addTask { (index, await self.lookup.entry(named: name, self.trace)) }
+            }
+            for _ in 0..<Self.width { startNext() }
+            for await (index, answer) in group {
+                switch answer {
+                case .found(let entry): found[index] = entry
+                case .notFound: self.trace?.note("member \(names[index]) does not exist")
+                case .unavailable(let why): failure = why
+                }
+                startNext()
+            }
+            if let failure { return .unavailable(failure) }
+            return found.isEmpty ? .notFound : .found(names.indices.compactMap { found[$0] })
+        }
+    }
+}

@@ -1,0 +1,175 @@
+import LDAPRecipients
+import MailHubPlugin
+import Synchronization
+
+/// A resolver that the plugin must not need: it knows nothing.
+struct NoNames: NameResolver {
+    func mailExchangers(of domain: String) async -> Lookup<[MailExchanger]> { .notFound }
+    func addresses(of host: String) async -> Lookup<[IPAddress]> { .notFound }
+    func texts(of name: String) async -> Lookup<[String]> { .notFound }
+    func names(of address: IPAddress) async -> Lookup<[String]> { .notFound }
+}
+
+/// A clock that tests move.
+final class ManualClock: WallClock {
+    private let instant = Mutex(Timestamp(milliseconds: 1_700_000_000_000))
+    var now: Timestamp { self.instant.withLock { $0 } }
+    func advance(by duration: Duration) { self.instant.withLock { $0 = $0 + duration } }
+}
+
+/// A directory in memory that evaluates filters, and can be switched off.
+final class ScriptedDirectory: Directory {
+    private struct State {
+        var entries: [DirectoryEntry] = []
+        var failure: String?
+        var searches: [DirectorySearch] = []
+        /// Answers wait for it.
+        var isHeld = false
+    }
+    private let state = Mutex(State())
+    let base = "dc=example,dc=org"
+    let profile: DirectoryProfile
+    let knowsChainRule: Bool
+    var lastServer: String? { "ldaps://ldap.example.org" }
+
+    init(_ entries: [DirectoryEntry], _ profile: DirectoryProfile = .openldap, knowsChainRule: Bool = true) {
+        self.profile = profile
+        self.knowsChainRule = knowsChainRule
+        self.state.withLock { $0.entries = entries }
+    }
+
+    /// Replaces all entries.
+    func set(_ entries: [DirectoryEntry]) { self.state.withLock { $0.entries = entries } }
+    /// Fails from now on; `nil` ends that.
+    func fail(_ reason: String?) { self.state.withLock { $0.failure = reason } }
+    func hold(_ isHeld: Bool) { self.state.withLock { $0.isHeld = isHeld } }
+    var searches: [DirectorySearch] { self.state.withLock { $0.searches } }
+
+    func search(_ search: DirectorySearch) async -> Lookup<[DirectoryEntry]> {
+        self.state.withLock { $0.searches.append(search) }
+        while self.state.withLock({ $0.isHeld }), !Task.isCancelled { await Task.yield() }
+        if Task.isCancelled { return .unavailable("cancelled") }
+        return self.state.withLock { state in
+            if let failure = state.failure { return .unavailable(failure) }
+            let base = (search.base ?? self.base).lowercased()
+            let found = state.entries.filter { entry in
+                let name = entry.name.lowercased()
+                let isInside = search.scope == .base ? name == base : name.hasSuffix(base)
+                return isInside && self.matches(search.filter, entry, state.entries)
+            }
+            guard found.count <= search.limit else { return .unavailable("more than \(search.limit) entries") }
+            return found.isEmpty ? .notFound : .found(found)
+        }
+    }
+
+    private func matches(_ filter: DirectoryFilter, _ entry: DirectoryEntry, _ all: [DirectoryEntry]) -> Bool {
+        switch filter {
+        case .equals(let attribute, let value): entry[attribute].contains { $0.lowercased() == value.lowercased() }
+        case .present(let attribute): !entry[attribute].isEmpty || attribute == "objectClass"
+        case .begins(let attribute, let value): entry[attribute].contains { $0.hasPrefix(value) }
+        case .matches(_, _, let group): self.knowsChainRule && self.isMember(entry.name, group, all, [])
+        case .and(let filters): filters.allSatisfy { self.matches($0, entry, all) }
+        case .or(let filters): filters.contains { self.matches($0, entry, all) }
+        case .not(let filter): !self.matches(filter, entry, all)
+        case .text(let text): entry["text"].contains(text)
+        }
+    }
+
+    private func isMember(_ name: String, _ group: String, _ all: [DirectoryEntry], _ seen: Set<String>) -> Bool {
+        guard !seen.contains(group), let entry = all.first(where: { $0.name == group }) else { return false }
+        return entry["member"].contains { $0 == name || self.isMember(name, $0, all, seen.union([group])) }
+    }
+}
+
+/// A plugin with everything around it.
+struct Fixture {
+    let directory: ScriptedDirectory
+    let clock = ManualClock()
+    let store: MemoryKeyValueStore
+    let counters = Counters()
+    let plugin: LDAPRecipients
+
+    init(_ directory: ScriptedDirectory, _ configuration: String = "{}", store: MemoryKeyValueStore? = nil) throws {
+        self.directory = directory
+        self.store = store ?? MemoryKeyValueStore(clock: self.clock)
+        let section = try ConfigurationSection.parse(configuration)
+        self.plugin = try LDAPRecipients(
+            configuration: section,
+            services: PluginServices(
+                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+                clock: self.clock,
+                resolver: NoNames(),
+                directory: directory,
+                store: self.store,
+                counters: self.counters,
+                servedDomains: Set(["example.org", "example.net"].compactMap { Domain($0) })
+            )
+        )
+        let problems = section.problems()
+        guard problems.isEmpty else { throw ConfigurationMistakes(problems: problems) }
+    }
+
+    struct ConfigurationMistakes: Error { let problems: [ConfigurationProblem] }
+
+    /// What the plugin says about an address, in short.
+    func resolve(_ address: String) async throws -> String {
+        guard let mailbox = Mailbox(address) else { return "no address" }
+        switch try await self.plugin.resolve(mailbox, session()) {
+        case .next: return "next"
+        case .notFound: return "not found"
+        case .unavailable(let reason): return "unavailable: \(reason)"
+        case .found(let recipient): return (["found"] + recipient.edits.map(describe)).joined(separator: ", ")
+        }
+    }
+
+    /// What the plugin says about a sender, in short.
+    func policy(_ recipient: String, from sender: String, isTrusted: Bool = false) async throws -> String {
+        guard let mailbox = Mailbox(recipient), let path = ReversePath(sender) else { return "no address" }
+        let transaction = TransactionContext(
+            envelope: Envelope(reversePath: path),
+            queueIdentifier: "q1",
+            facts: Facts()
+        )
+        let session = session(isTrusted: isTrusted)
+        switch try await self.plugin.recipient(EnvelopeRecipient(mailbox), transaction, session) {
+        case .next: return "next"
+        case .reject(let reply), .defer(let reply): return "\(reply)"
+        case let outcome: return "\(outcome)"
+        }
+    }
+
+    /// What the operator reads.
+    func test(_ address: String, _ options: [String: String] = [:]) async throws -> String {
+        let request = OperatorRequest(verb: "test", arguments: [address], options: options)
+        return try await self.plugin.operate(request).lines.joined(separator: "\n")
+    }
+}
+
+private func describe(_ edit: RecipientEdit) -> String {
+    switch edit {
+    case .replace(let mailbox): "replace \(mailbox)"
+    case .expand(let mailboxes, let owner):
+        "expand \(mailboxes.map(\.description).joined(separator: " "))\(owner.map { " owner \($0)" } ?? "")"
+    case .route(let route): "route \(route)"
+    case .limitSize(let size): "size \(size)"
+    case .add, .drop: "\(edit)"
+    }
+}
+
+func session(isTrusted: Bool = false) -> SessionContext {
+    SessionContext(
+        identifier: "s1",
+        clientAddress: .ipv4(0x7F00_0001),
+        listener: "mx",
+        role: .mx,
+        helloName: nil,
+        isRelayClient: isTrusted,
+        facts: Facts(),
+        logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+    )
+}
+
+/// An entry below the base.
+func entry(_ name: String, _ attributes: [String: [String]]) -> DirectoryEntry {
+    DirectoryEntry(name: "\(name),dc=example,dc=org", attributes: attributes)
+}

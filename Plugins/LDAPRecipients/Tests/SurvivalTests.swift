@@ -1,0 +1,154 @@
+import MailHubPlugin
+import Testing
+
+@testable import LDAPRecipients
+
+@Suite("Caches, survival mode and synchronisation")
+struct SurvivalTests {
+    private static func person(_ name: String) -> DirectoryEntry {
+        entry("cn=\(name)", ["objectClass": ["inetOrgPerson"], "mail": ["\(name)@example.org"]])
+    }
+    private static let people = ["ann", "bob"].map(person)
+
+    @Test("found and not found are kept for their own times; unavailable is not kept")
+    func caches() async throws {
+        let directory = ScriptedDirectory(Self.people)
+        let fixture = try Fixture(directory, "{ \"cache\": { \"found\": \"10m\", \"missing\": \"1m\" } }")
+        for _ in 0..<3 {
+            #expect(try await fixture.resolve("ann@example.org") == "found")
+            #expect(try await fixture.resolve("nobody@example.org") == "not found")
+        }
+        #expect(directory.searches.count == 2)
+        fixture.clock.advance(by: .seconds(61))
+        _ = try await fixture.resolve("ann@example.org")
+        _ = try await fixture.resolve("nobody@example.org")
+        #expect(directory.searches.count == 3)
+        fixture.clock.advance(by: .seconds(600))
+        _ = try await fixture.resolve("ann@example.org")
+        #expect(directory.searches.count == 4)
+        directory.fail("down")
+        for _ in 0..<2 { #expect(try await fixture.resolve("eve@example.org") == "unavailable: down") }
+        #expect(directory.searches.count == 6)
+        directory.fail(nil)
+        #expect(try await fixture.resolve("eve@example.org") == "not found")
+    }
+
+    @Test("many who ask at a time cost one search; one who goes away leaves the answer to the others")
+    func simultaneous() async throws {
+        let directory = ScriptedDirectory(Self.people)
+        let fixture = try Fixture(directory)
+        directory.hold(true)
+        let first = Task { try await fixture.resolve("ann@example.org") }
+        while directory.searches.isEmpty { await Task.yield() }
+        let others = (0..<50).map { _ in Task { try await fixture.resolve("ann@example.org") } }
+        for _ in 0..<100 { await Task.yield() }
+        #expect(directory.searches.count == 1)
+        first.cancel()
+        _ = try await first.value
+        directory.hold(false)
+        for other in others { #expect(try await other.value == "found") }
+        #expect(directory.searches.count == 2)
+    }
+
+    @Test("the cache is bounded, and what is asked for often stays")
+    func bounds() {
+        var cache = ExpiringCache<Int>(capacity: 100)
+        let now = Timestamp(milliseconds: 0)
+        for number in 0..<10_000 {
+            cache.set(number, for: "\(number)", expires: now + .seconds(1))
+            #expect(cache.value(for: "0", at: now)?.value == 0)
+            #expect(cache.count <= 101)
+        }
+        #expect(cache.value(for: "1", at: now) == nil)
+        #expect(cache.value(for: "0", at: now + .seconds(1)) == nil)
+    }
+
+    @Test("while the directory is unavailable, what it confirmed is taken, all else deferred, nobody refused")
+    func survival() async throws {
+        let directory = ScriptedDirectory(Self.people)
+        let fixture = try Fixture(
+            directory,
+            "{ \"survival\": \"3d\", \"cache\": { \"found\": \"1s\", \"missing\": \"1s\" } }"
+        )
+        #expect(try await fixture.resolve("ann@example.org") == "found")
+        #expect(try await fixture.resolve("nobody@example.org") == "not found")
+        try await fixture.plugin.index.flush()
+        directory.fail("down")
+        fixture.clock.advance(by: .seconds(2 * 86400))
+        // After a restart too: another plugin over the same store.
+        let restarted = try Fixture(directory, "{ \"survival\": \"3d\" }", store: fixture.store)
+        restarted.clock.advance(by: .seconds(2 * 86400))
+        for fixture in [fixture, restarted] {
+            #expect(try await fixture.resolve("ann@example.org") == "found")
+            #expect(try await fixture.resolve("bob@example.org") == "unavailable: down")
+            #expect(try await fixture.resolve("nobody@example.org") == "unavailable: down")
+            #expect(fixture.counters["oldest confirmation taken (seconds)"] == 2 * 86400)
+            #expect(fixture.counters["recipients taken while the directory was unavailable"] == 1)
+        }
+        fixture.clock.advance(by: .seconds(86400 + 1))
+        #expect(try await fixture.resolve("ann@example.org") == "unavailable: down")
+    }
+
+    @Test("who has left the directory does not survive; a store that fails refuses nobody")
+    func gone() async throws {
+        let directory = ScriptedDirectory(Self.people)
+        let fixture = try Fixture(directory, "{ \"cache\": { \"found\": \"1s\", \"missing\": \"1s\" } }")
+        #expect(try await fixture.resolve("ann@example.org") == "found")
+        try await fixture.plugin.index.flush()
+        directory.set([])
+        fixture.clock.advance(by: .seconds(2))
+        #expect(try await fixture.resolve("ann@example.org") == "not found")
+        try await fixture.plugin.index.flush()
+        directory.fail("down")
+        fixture.clock.advance(by: .seconds(2))
+        #expect(try await fixture.resolve("ann@example.org") == "unavailable: down")
+        fixture.store.fail(with: StoreUnavailable("disk full"))
+        #expect(try await fixture.resolve("ann@example.org") == "unavailable: down; and the store: disk full")
+        directory.fail(nil)
+        directory.set(Self.people)
+        #expect(try await fixture.resolve("ann@example.org") == "found")
+        await fixture.plugin.flush()  // cannot be written: tried again
+        fixture.store.fail(with: nil)
+        try await fixture.plugin.index.flush()
+        #expect(try await fixture.plugin.index.count() == 1)
+    }
+
+    @Test("a full synchronisation fills the index and removes who has left, but only where all was read")
+    func synchronisation() async throws {
+        let group = entry(
+            "cn=all",
+            [
+                "objectClass": ["groupOfNames"], "mail": ["all@example.org"],
+                "member": ["cn=ann,dc=example,dc=org", "cn=bob,dc=example,dc=org"],
+            ]
+        )
+        let directory = ScriptedDirectory(Self.people + [group, Self.person("ann2")])
+        let fixture = try Fixture(directory, "{ \"sync\": { \"interval\": \"1h\" } }")
+        let report = try #require(try await fixture.plugin.synchronise())
+        #expect(report.entries == 4 && report.addresses == 4 && report.failure == nil)
+        directory.set([Self.person("ann")])
+        fixture.clock.advance(by: .seconds(60))
+        directory.fail("down")
+        #expect(try await fixture.plugin.synchronise()?.failure == "down")
+        #expect(try await fixture.resolve("all@example.org") == "found, expand ann@example.org bob@example.org")
+        directory.fail(nil)
+        fixture.clock.advance(by: .seconds(60))
+        #expect(try await fixture.plugin.synchronise()?.removed == 3)
+        directory.fail("down")
+        #expect(try await fixture.resolve("ann@example.org") == "found")
+        #expect(try await fixture.resolve("bob@example.org") == "unavailable: down")
+    }
+
+    @Test("the task writes the index, and once more when it is cancelled")
+    func task() async throws {
+        let fixture = try Fixture(ScriptedDirectory(Self.people), "{ \"sync\": { \"interval\": \"1h\" } }")
+        let task = Task { try await fixture.plugin.run() }
+        for _ in 0..<3000 {
+            if try await fixture.store.count() >= 3 { break }  // two people and the report
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        #expect(try await fixture.store.count() == 3)
+        task.cancel()
+        await #expect(throws: CancellationError.self) { try await task.value }
+    }
+}
