@@ -17,8 +17,14 @@ final class TestCertificates: Sendable {
     /// For a.example, by an authority that nobody trusts.
     let unknown: TestAuthority.Files
 
+    /// Removed when the tests are over.
+    private static let folder: URL = {
+        atexit { try? FileManager.default.removeItem(at: TestCertificates.folder) }
+        return FileManager.default.temporaryDirectory.appending(path: "mailhub-certificates-\(UUID().uuidString)")
+    }()
+
     private init?() throws {
-        let folder = FileManager.default.temporaryDirectory.appending(path: "mailhub-certificates-\(UUID().uuidString)")
+        let folder = Self.folder
         guard let authority = try TestAuthority(folder: folder.appending(path: "a")),
             let otherAuthority = try TestAuthority(folder: folder.appending(path: "b"), name: "Unknown authority")
         else { return nil }
@@ -32,8 +38,6 @@ final class TestCertificates: Sendable {
         self.client = try authority.issue("client", names: ["DNS:client.example", "email:ann@client.example"])
         self.unknown = try otherAuthority.issue("unknown", names: ["DNS:a.example"])
     }
-
-    deinit { try? FileManager.default.removeItem(at: self.authority.folder.deletingLastPathComponent()) }
 
     private static let task = Task { try await onThread { try TestCertificates() } }
 

@@ -193,7 +193,7 @@ struct DeliveryTLSTests {
         }
     }
 
-    @Test("Postfix that takes nothing in the clear: verified, with resumption, 10 MB")
+    @Test("Postfix that takes nothing in the clear: verified, one connection a message, 10 MB")
     func postfix() async throws {
         try await onThread {
             let directory = try TemporaryDirectory()
