@@ -29,6 +29,12 @@ func module(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: settings)
 }
 
+/// The plugins: a folder in Plugins/ each.
+let plugins = [
+    "StaticRecipients", "SizeLimits", "Greylisting", "RateLimits", "DNSBlocklists", "Aliases", "HeaderRewrite",
+    "CallAhead", "LDAPRecipients",
+]
+
 /// A plugin sees the plugin API and nothing else of the hub; the compiler sees to it through `packageAccess: false`.
 func plugin(_ name: String) -> [Target] {
     [
@@ -41,7 +47,7 @@ func plugin(_ name: String) -> [Target] {
         ),
         .testTarget(
             name: "\(name)Tests",
-            dependencies: [.init(stringLiteral: name), "MailHubPlugin"],
+            dependencies: [.init(stringLiteral: name), "MailHubPlugin", "MailHubPluginTesting", "PluginTestSupport"],
             path: "Plugins/\(name)/Tests",
             packageAccess: false,
             swiftSettings: settings
@@ -80,7 +86,16 @@ let package = Package(
         module("DNSResolver", ["CUnbound", "MailHubPlugin", "SMTP", logging]),
         .systemLibrary(name: "CLDAP", providers: [.apt(["libldap2-dev"])]),
         module("LDAPClient", ["CLDAP", "MailHubPlugin", "SMTP", logging, collections]),
-        module("Reception", ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]),
+        .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
+        module("TransportSecurity", ["COpenSSL", nioCore]),
+        module(
+            "Reception",
+            ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "TransportSecurity", nioCore, nioPosix, logging]
+        ),
+        module(
+            "Delivery",
+            ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "TransportSecurity", nioCore, nioPosix, logging]
+        ),
         module(
             "MailHubPluginTesting",
             [
@@ -88,25 +103,31 @@ let package = Package(
                 logging,
             ]
         ),
-        module("Delivery", ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix, logging]),
         module("Administration", ["SMTP", "MailQueue", nioCore, nioPosix, logging]),
         module(
             "MailHub",
             [
                 "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "KeyValueStorage", "DNSResolver", "Reception",
-                "Delivery", "LDAPClient",
-                "Administration", nioCore, nioPosix, logging, serviceLifecycle, unixSignals,
+                "Delivery", "LDAPClient", "Administration", "TransportSecurity", nioCore, nioPosix, logging, serviceLifecycle,
+                unixSignals,
             ]
         ),
         .executableTarget(
             name: "MailHubCommand",
             dependencies: [
-                "MailHub", "MailHubPlugin", "Administration", "SMTP", "StaticRecipients", "LDAPRecipients", "SizeLimits",
-                argumentParser, logging,
-            ],
+                "MailHub", "MailHubPlugin", "Administration", "SMTP", argumentParser, logging,
+            ] + plugins.map { .init(stringLiteral: $0) },
             swiftSettings: settings
         ),
         .target(name: "TestSupport", path: "Tests/TestSupport"),
+        .target(
+            name: "PluginTestSupport",
+            dependencies: ["MailHubPlugin", "MailHubPluginTesting"],
+            path: "Tests/PluginTestSupport",
+            packageAccess: false,
+            swiftSettings: settings
+        ),
+        .systemLibrary(name: "CMalloc", path: "Tests/CMalloc"),
         tests("SMTPTests", ["SMTP", nioCore]),
         tests("InternetMessageTests", ["InternetMessage", "SMTP", nioCore]),
         tests("MailQueueTests", ["MailQueue", "SMTP", nioCore, nioPosix, logging, grdb]),
@@ -123,6 +144,10 @@ let package = Package(
             path: "Tests/CrashProbe",
             swiftSettings: settings
         ),
+        tests(
+            "TransportSecurityTests",
+            ["TransportSecurity", "TestSupport", "CMalloc", nioCore, nioPosix, nioEmbedded]
+        ),
         tests("DNSResolverTests", ["DNSResolver", "MailHubPlugin", "SMTP", "TestSupport", logging]),
         tests(
             "LDAPClientTests",
@@ -132,8 +157,7 @@ let package = Package(
             "ReceptionTests",
             [
                 "Reception", "MailHubPluginTesting", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue",
-                "TestSupport", nioCore, nioPosix,
-                nioEmbedded, logging,
+                "TransportSecurity", "TestSupport", nioCore, nioPosix, nioEmbedded, logging,
             ]
         ),
         tests(
@@ -150,5 +174,5 @@ let package = Package(
         ),
         tests("MailHubCommandTests", ["MailHubCommand", "Administration", "SMTP", "TestSupport", argumentParser]),
         tests("ArchitectureTests", []),
-    ] + plugin("LDAPRecipients") + plugin("StaticRecipients") + plugin("SizeLimits")
+    ] + plugins.flatMap(plugin)
 )

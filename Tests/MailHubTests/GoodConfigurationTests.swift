@@ -167,7 +167,13 @@ let everythingSet = """
           "name": "mx", "address": "127.0.0.1", "port": 2525, "role": "mx",
           "maximumConnections": 10, "maximumConnectionsPerClient": 5, "maximumMessagesPerConnection": 7,
           "maximumRecipients": 200, "maximumErrors": 3, "messageSize": "10MiB",
-          "commandTimeout": "1m", "dataTimeout": "1m30s", "verify": true, "differingVerdicts": "hold"
+          "commandTimeout": "1m", "dataTimeout": "1m30s", "verify": true,
+          "tls": {
+            "mode": "none", "certificates": [{ "chain": "c.pem", "key": "k.pem" }], "minimumVersion": "TLSv1.3",
+            "ciphers": "ECDHE+AESGCM", "clientCertificates": "request", "clientAuthorities": "ca.pem",
+            "handshakeTimeout": "10s"
+          },
+          "differingVerdicts": "hold"
         },
         { "name": "inside", "address": "::1", "port": 2424, "role": "lmtp" }
       ],
@@ -178,7 +184,10 @@ let everythingSet = """
         "store.tcp": { "transport": "lmtp", "host": "192.0.2.9" },
         "smart_host": { "transport": "smtp", "host": "out.internal", "port": 2525 },
         "files": { "transport": "maildir", "directory": "mail" },
-        "internet": { "transport": "smtp", "lookup": "mx" }
+        "internet": {
+          "transport": "smtp", "lookup": "mx", "tls": "may", "tlsDomains": { "partner.example": "verify" },
+          "tlsNames": ["mx.partner.example"]
+        }
       },
       "defaultRoute": "smart_host",
       "queue": {
@@ -204,7 +213,7 @@ let everythingSet = """
       "delivery": {
         "idleTimeout": "10s", "maximumSessions": 9, "messagesPerConnection": 8, "port": 2600,
         "timeouts": {
-          "connect": "1s", "greeting": "2s", "hello": "3s", "mail": "4s", "recipient": "5s", "data": "6s",
+          "connect": "1s", "greeting": "2s", "hello": "3s", "handshake": "3s", "mail": "4s", "recipient": "5s", "data": "6s",
           "block": "7s", "endOfData": "8s", "quit": "9s"
         }
       },

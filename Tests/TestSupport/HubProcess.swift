@@ -19,19 +19,27 @@ public final class HubProcess {
     ///
     /// - Parameters:
     ///   - route: the route `store` that mail for example.org takes; a Maildir where `nil`.
+    ///   - listener: keys that replace or add to those of its listener, such as `"tls"`.
+    ///   - listeners: further listeners.
     ///   - more: keys that replace or add to the top level of the configuration.
-    public init(folder: URL, route: [String: Any]? = nil, more: [String: Any] = [:]) throws {
+    public init(
+        folder: URL,
+        route: [String: Any]? = nil,
+        listener: [String: Any] = [:],
+        listeners: [[String: Any]] = [],
+        more: [String: Any] = [:]
+    ) throws {
         self.folder = folder
         self.port = try freePort()
+        var first: [String: Any] = [
+            "name": "mx", "address": "127.0.0.1", "port": self.port, "role": "mx",
+            "maximumConnectionsPerClient": 1000,
+            "maximumMessagesPerConnection": 1_000_000, "messageSize": "100MiB",
+        ]
+        first.merge(listener) { $1 }
         var configuration: [String: Any] = [
             "hostname": "hub.example.org",
-            "listeners": [
-                [
-                    "name": "mx", "address": "127.0.0.1", "port": self.port, "role": "mx",
-                    "maximumConnectionsPerClient": 1000,
-                    "maximumMessagesPerConnection": 1_000_000, "messageSize": "100MiB",
-                ]
-            ],
+            "listeners": [first] + listeners,
             "domains": ["example.org": ["route": "store"]],
             "relayNetworks": ["127.0.0.0/8"],
             "routes": ["store": route ?? ["transport": "maildir", "directory": "maildir"]],

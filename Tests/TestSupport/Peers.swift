@@ -65,7 +65,7 @@ func launch(_ process: Process) throws {
 }
 
 /// A program of the system that a test talks to.
-public struct Peer {
+public struct Peer: Sendable {
     /// Where it is.
     public let executable: URL
 

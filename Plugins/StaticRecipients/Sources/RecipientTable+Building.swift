@@ -48,7 +48,7 @@ private struct AliasResolver {
     private(set) var problems: [RecipientProblem] = []
     private let postmaster: Mailbox?
     private let rules: RecipientTable.Rules
-    private var entries: [RecipientPattern: RecipientEntry] = [:]
+    private var entries: [AddressPattern: RecipientEntry] = [:]
 
     init(_ entries: [RecipientEntry], postmaster: Mailbox?, rules: RecipientTable.Rules) {
         self.postmaster = postmaster
@@ -87,14 +87,14 @@ private struct AliasResolver {
     /// The aliases between an entry and the mailboxes behind it.
     private struct Way {
         let place: RecipientProblem.Place
-        var path: [RecipientPattern] = []
+        var path: [AddressPattern] = []
         /// Aliases that were followed: meeting one again adds nothing.
-        var seen: Set<RecipientPattern> = []
+        var seen: Set<AddressPattern> = []
         var targets: [Mailbox] = []
 
         init(place: RecipientProblem.Place) { self.place = place }
 
-        mutating func enter(_ alias: RecipientPattern) {
+        mutating func enter(_ alias: AddressPattern) {
             self.path.append(alias)
             self.seen.insert(alias)
         }
@@ -141,7 +141,7 @@ private struct AliasResolver {
     private func entry(for mailbox: Mailbox, in domain: Domain) -> RecipientEntry? {
         for key in self.rules.keys(for: mailbox.localPart, in: domain) {
             guard let localPart = LocalPart(unquoted: key.localPart) else { continue }
-            let pattern = RecipientPattern.mailbox(Mailbox(localPart: localPart, host: .domain(domain)))
+            let pattern = AddressPattern.mailbox(Mailbox(localPart: localPart, host: .domain(domain)))
             if let entry = self.entries[pattern] { return entry }
         }
         if mailbox.localPart.value.lowercased() == "postmaster", let postmaster = self.postmaster {
@@ -150,7 +150,7 @@ private struct AliasResolver {
         return self.entries[.domain(domain)]
     }
 
-    private func canonical(_ pattern: RecipientPattern) -> RecipientPattern {
+    private func canonical(_ pattern: AddressPattern) -> AddressPattern {
         guard case .mailbox(let mailbox) = pattern, let domain = mailbox.domain,
             let key = self.rules.keys(for: mailbox.localPart, in: domain).first,
             let localPart = LocalPart(unquoted: key.localPart)

@@ -4,6 +4,8 @@ package struct ClientTimeouts: Hashable, Sendable {
     package var connect: Duration = .seconds(30)
     package var greeting: Duration = .seconds(300)
     package var hello: Duration = .seconds(300)
+    /// For the TLS handshake.
+    package var handshake: Duration = .seconds(60)
     package var mail: Duration = .seconds(300)
     package var recipient: Duration = .seconds(300)
     package var data: Duration = .seconds(120)

@@ -1,6 +1,7 @@
 import NIOCore
 import NIOPosix
 import SMTP
+import TransportSecurity
 
 /// Why a connection is of no more use.
 enum ConnectionFailure: Error, CustomStringConvertible {
@@ -29,9 +30,12 @@ actor SMTPClientConnection {
     private var parser = ReplyParser()
     private var input = ByteBuffer()
     private var replies: [Reply] = []
+    /// Octets that came since the last reply that was waited for was taken.
+    private var untaken = 0
     private var failure: ConnectionFailure?
     private var waiter: CheckedContinuation<Result<Reply, ConnectionFailure>, Never>?
     private var timer: Scheduled<Void>?
+    private var handshakeWaiter: CheckedContinuation<Result<TLSParameters, TLSFailure>, Never>?
 
     private init(_ channel: any Channel) {
         self.channel = channel
@@ -71,13 +75,21 @@ actor SMTPClientConnection {
 
     // MARK: Called on the event loop
 
+    /// What a server may say ahead of its being asked: far more than all replies to a group of commands.
+    private static let mostUntaken = 4 << 20
+
     fileprivate func received(_ buffer: inout ByteBuffer) {
+        guard self.failure == nil else { return }
+        self.untaken += buffer.readableBytes
         self.input.writeBuffer(&buffer)
         do {
             while let reply = try self.parser.next(in: &self.input) { self.replies.append(reply) }
-            if self.replies.count > 10_000 { self.fail(.protocolError) }
+            guard self.untaken <= Self.mostUntaken else { throw ReplySyntaxError.tooLong }
         } catch {
+            // Nothing more can be understood: no memory is spent on it.
+            self.input = ByteBuffer()
             self.fail(.protocolError)
+            self.channel.close(promise: nil)
         }
         if self.input.readableBytes == 0 { self.input.clear() }
         self.serve()
@@ -85,14 +97,19 @@ actor SMTPClientConnection {
 
     fileprivate func fail(_ failure: ConnectionFailure) {
         if self.failure == nil { self.failure = failure }
+        self.handshakeEnded(.failure(.closedInHandshake))
         self.serve()
+    }
+
+    fileprivate func handshakeEnded(_ result: Result<TLSParameters, TLSFailure>) {
+        self.handshakeWaiter.take()?.resume(returning: result)
     }
 
     private func serve() {
         guard self.waiter != nil else { return }
         let result: Result<Reply, ConnectionFailure>
-        if !self.replies.isEmpty {
-            result = .success(self.replies.removeFirst())
+        if let reply = self.takeReply() {
+            result = .success(reply)
         } else if let failure = self.failure {
             result = .failure(failure)
         } else {
@@ -100,6 +117,13 @@ actor SMTPClientConnection {
         }
         self.timer?.cancel()
         self.waiter.take()?.resume(returning: result)
+    }
+
+    private func takeReply() -> Reply? {
+        guard !self.replies.isEmpty else { return nil }
+        let reply = self.replies.removeFirst()
+        if self.replies.isEmpty { self.untaken = self.input.readableBytes }
+        return reply
     }
 
     // MARK: For the transaction
@@ -126,11 +150,34 @@ actor SMTPClientConnection {
 
     /// The next reply; the same connection must not be asked by two tasks.
     func reply(within limit: Duration) async throws(ConnectionFailure) -> Reply {
-        if !self.replies.isEmpty { return self.replies.removeFirst() }
+        if let reply = self.takeReply() { return reply }
         if let failure = self.failure { throw failure }
         self.timer = self.eventLoop.scheduleTask(in: TimeAmount(limit)) { self.assumeIsolated { $0.giveUp() } }
         return try await withTaskCancellationHandler {
-            await withCheckedContinuation { self.waiter = $0 }
+            await withCheckedContinuation { continuation in
+                self.waiter = continuation
+                // The way here may have given up the event loop: a reply that has come meanwhile found nobody to wake.
+                self.serve()
+            }
+        } onCancel: {
+            self.channel.close(promise: nil)  // ends the wait
+        }.get()
+    }
+
+    /// Does the handshake: called when the server has answered STARTTLS with 220.
+    func startTLS(
+        _ client: ClientTLS,
+        expecting expectation: TLSExpectation,
+        limit: Duration
+    ) async throws -> TLSParameters {
+        // Whatever has come behind the reply came in the clear: an attacker's words are not taken for the server's.
+        guard self.isQuiet, self.input.readableBytes == 0 else {
+            throw TLSFailure.protocolError("octets in the clear behind the reply to STARTTLS")
+        }
+        let handler = try TLSHandler(client: client, expecting: expectation, handshakeTime: limit)
+        try self.channel.pipeline.syncOperations.addHandler(handler, position: .first)
+        return try await withTaskCancellationHandler {
+            await withCheckedContinuation { self.handshakeWaiter = $0 }
         } onCancel: {
             self.channel.close(promise: nil)  // ends the wait
         }.get()
@@ -165,7 +212,15 @@ private final class ClientChannelHandler: ChannelInboundHandler {
         self.connection.assumeIsolated { $0.fail(.closed) }
     }
 
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard case .established(let facts) = event as? TLSEvent else { return }
+        self.connection.assumeIsolated { $0.handshakeEnded(.success(facts)) }
+    }
+
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if let failure = error as? TLSFailure {
+            self.connection.assumeIsolated { $0.handshakeEnded(.failure(failure)) }
+        }
         context.close(promise: nil)
     }
 }

@@ -247,7 +247,7 @@ package final class DeliveryDispatcher: Sendable {
         case .deliver(let changed):
             let reports = await session.deliver(changed)
             await self.hooks.release(changed, original: job)
-            await self.report(job, reports, throttle)
+            await self.report(job, reports, throttle, security: session.security)
         case .refuse(let reply):
             let result: RecipientReport.Result = reply.code.replyClass == .permanentFailure ? .failed : .deferred
             let reports = job.recipients.map {
@@ -278,17 +278,22 @@ package final class DeliveryDispatcher: Sendable {
         )
     }
 
-    private func report(_ job: DeliveryJob, _ reports: [RecipientReport], _ throttle: DomainThrottle?) async {
+    private func report(
+        _ job: DeliveryJob,
+        _ reports: [RecipientReport],
+        _ throttle: DomainThrottle?,
+        security: String? = nil
+    ) async {
         if let throttle {
             let isTrouble = !reports.isEmpty && reports.allSatisfy(\.isDestinationTrouble)
             if isTrouble { await throttle.recordTrouble() } else { await throttle.recordSuccess() }
         }
-        self.log(job, reports)
+        self.log(job, reports, security: security)
         await self.source.finish(job, reports)
         await self.hooks.delivered(job, reports)
     }
 
-    private func log(_ job: DeliveryJob, _ reports: [RecipientReport]) {
+    private func log(_ job: DeliveryJob, _ reports: [RecipientReport], security: String?) {
         guard self.logger.logLevel <= .info else { return }
         var recipients: [Int: QueuedRecipient] = [:]
         for recipient in job.recipients { recipients[recipient.index] = recipient }
@@ -300,6 +305,7 @@ package final class DeliveryDispatcher: Sendable {
                 "reply": "\(report.reply)", "attempt": "\(recipient.attempts + 1)",
             ]
             if let host = report.host { metadata["host"] = "\(host)" }
+            if let security { metadata["tls"] = "\(security)" }
             self.logger.info(report.result.message, metadata: metadata)
         }
     }

@@ -16,16 +16,18 @@ package struct SMTPTransport: Transport {
         package var timeouts = ClientTimeouts()
         /// Messages of one connection.
         package var messagesPerConnection = 1000
+        /// TLS; `nil` for none.
+        package var tls: RouteTLS?
 
         package init(hostname: String, dialect: Dialect) {
             self.hostname = hostname
             self.dialect = dialect
         }
     }
-    private let settings: Settings
+    let settings: Settings
     private let resolver: any NextHopResolver
     private let content: ContentDirectory
-    private let logger: Logger
+    let logger: Logger
 
     package init(settings: Settings, resolver: any NextHopResolver, content: ContentDirectory, logger: Logger) {
         self.settings = settings
@@ -42,7 +44,7 @@ package struct SMTPTransport: Transport {
         var last: TransportFailure?
         for hop in try await self.resolver.nextHops(for: destination) {
             do {
-                return try await self.open(hop, on: eventLoop)
+                return try await self.open(hop, for: destination, on: eventLoop)
             } catch {
                 self.logger.debug(
                     "next hop failed",
@@ -61,9 +63,8 @@ package struct SMTPTransport: Transport {
             )
     }
 
-    private func open(_ hop: NextHop, on eventLoop: any EventLoop) async throws(TransportFailure)
-        -> SMTPTransportSession
-    {
+    /// - Throws: `TransportFailure`, or `TLSRefusal` where the policy is not met.
+    func open(_ hop: NextHop, on eventLoop: any EventLoop, policy: TLSPolicy) async throws -> SMTPTransportSession {
         let timeouts = self.settings.timeouts
         let connection: SMTPClientConnection
         do {
@@ -77,11 +78,15 @@ package struct SMTPTransport: Transport {
                 await self.leave(connection)
                 throw self.refused(hop, greeting)
             }
-            let capabilities = try await self.greet(connection, hop)
+            var capabilities = try await self.greet(connection, hop)
+            let security = try await self.secure(connection, hop, capabilities, policy: policy)
+            // What the server said in the clear may have been somebody else's (RFC 3207 section 4.2).
+            if security != nil { capabilities = try await self.greet(connection, hop) }
             return SMTPTransportSession(
                 connection: connection,
                 host: hop.host,
                 capabilities: capabilities,
+                security: security?.summary ?? "none",
                 settings: self.settings,
                 content: self.content
             )
@@ -89,6 +94,8 @@ package struct SMTPTransport: Transport {
             await connection.close()
             throw self.lost(hop, "\(error)")
         } catch let error as TransportFailure {
+            throw error
+        } catch let error as TLSRefusal {
             throw error
         } catch {
             await connection.close()
@@ -117,13 +124,13 @@ package struct SMTPTransport: Transport {
     }
 
     /// QUIT even where no EHLO was accepted (RFC 5321 section 4.1.4).
-    private func leave(_ connection: SMTPClientConnection) async {
+    func leave(_ connection: SMTPClientConnection) async {
         await connection.send(ByteBuffer(string: "QUIT\r\n"))
         _ = try? await connection.reply(within: self.settings.timeouts.quit)
         await connection.close()
     }
 
-    private func lost(_ hop: NextHop, _ what: String) -> TransportFailure {
+    func lost(_ hop: NextHop, _ what: String) -> TransportFailure {
         TransportFailure(
             reply: Reply(451, .init(4, 1), "\(hop.host): \(what)"),
             host: nil,

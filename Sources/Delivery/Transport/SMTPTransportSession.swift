@@ -1,4 +1,5 @@
 import InternetMessage
+import MailHubPlugin
 import MailQueue
 import NIOCore
 import SMTP
@@ -13,6 +14,8 @@ actor SMTPTransportSession: TransportSession {
     private let connection: SMTPClientConnection
     private let host: String
     private let capabilities: ServerCapabilities
+    /// Protocol, cipher and verification of TLS; `nil` in the clear.
+    nonisolated let security: String?
     private let settings: SMTPTransport.Settings
     private let content: ContentDirectory
     private var isOpen = true
@@ -23,12 +26,14 @@ actor SMTPTransportSession: TransportSession {
         connection: SMTPClientConnection,
         host: String,
         capabilities: ServerCapabilities,
+        security: String?,
         settings: SMTPTransport.Settings,
         content: ContentDirectory
     ) {
         self.connection = connection
         self.host = host
         self.capabilities = capabilities
+        self.security = security
         self.settings = settings
         self.content = content
     }
@@ -234,4 +239,33 @@ actor SMTPTransportSession: TransportSession {
 
     private static func lost(_ failure: ConnectionFailure) -> Reply { Reply(451, .init(4, 2), "\(failure)") }
     private static let unreadable = Reply(451, .init(3, 0), "The message cannot be read now")
+}
+
+extension SMTPTransportSession: ProbingSession {
+    /// `MAIL FROM:<>`, then RCPT; what was begun is reset before the next message.
+    ///
+    /// The null reverse-path is used so that nobody's mailbox is checked in turn (RFC 5321 section 4.5.5).
+    func probe(_ mailbox: Mailbox) async -> RecipientProbeAnswer {
+        guard mailbox.isASCII || self.capabilities.internationalized else {
+            return .unavailable("the next hop does not take internationalized mail")
+        }
+        let parameter = mailbox.isASCII ? "" : " SMTPUTF8"
+        do {
+            if self.needsReset { _ = try await self.command("RSET") }
+            self.needsReset = true
+            let sender = try await self.command("MAIL FROM:<>\(parameter)")
+            guard sender.code.replyClass == .completion else { return .unavailable("\(sender)") }
+            return RecipientProbeAnswer(to: try await self.command("RCPT TO:<\(mailbox)>"))
+        } catch {
+            self.isOpen = false
+            return .unavailable("\(error)")
+        }
+    }
+
+    private func command(_ line: String) async throws(ConnectionFailure) -> Reply {
+        await self.connection.send(ByteBuffer(string: line + "\r\n"))
+        let reply = try await self.connection.reply(within: self.settings.timeouts.recipient)
+        if reply.code == 421 { self.isOpen = false }
+        return reply
+    }
 }

@@ -21,6 +21,13 @@ package protocol TransportSession: Sendable {
     /// Whether another job may follow; `false` once the peer has closed, answered 421, or the session's limit is reached.
     var isReusable: Bool { get async }
 
+    /// How the connection is encrypted, for the log; `nil` where it is not.
+    var security: String? { get }
+
     /// Ends the session politely: QUIT where there is such a thing.
     func close() async
+}
+
+extension TransportSession {
+    package var security: String? { nil }
 }

@@ -12,6 +12,11 @@ public enum HeaderEdit: Hashable, Sendable, Codable {
     case replace(name: String, value: String)
     /// Removes all fields of that name.
     case remove(name: String)
+    /// Replaces the value of one field: the first of its name is 1, from the top. Where there are fewer, nothing changes.
+    case replaceOne(name: String, occurrence: Int, value: String)
+    /// Removes one field: the first of its name is 1, from the top; those below it move up. Where there are fewer, nothing
+    /// changes.
+    case removeOne(name: String, occurrence: Int)
 }
 
 /// Why an edit was not applied; the section is as it was.
@@ -47,7 +52,19 @@ extension HeaderSection {
         case .remove(let name):
             try Self.mayBeChanged(name)
             self.fields.removeAll { $0.isNamed(name) }
+        case .replaceOne(let name, let occurrence, let value):
+            let field = try Self.field(name, value, allowingUTF8)
+            try Self.mayBeChanged(name)
+            if let index = self.index(of: occurrence, named: name) { self.fields[index] = field }
+        case .removeOne(let name, let occurrence):
+            try Self.mayBeChanged(name)
+            if let index = self.index(of: occurrence, named: name) { self.fields.remove(at: index) }
         }
+    }
+
+    private func index(of occurrence: Int, named name: String) -> Int? {
+        guard occurrence >= 1 else { return nil }
+        return self.fields.indices.lazy.filter { self.fields[$0].isNamed(name) }.dropFirst(occurrence - 1).first
     }
 
     /// Adds a field behind the others, but before a line that is no field: many readers let the body begin there.

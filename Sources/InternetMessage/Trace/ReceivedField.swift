@@ -19,6 +19,8 @@ public struct ReceivedField: Hashable, Sendable {
     public var recipient: Mailbox?
     /// The registered name of the TLS cipher suite, such as `TLS_AES_256_GCM_SHA384` (RFC 8314 section 4.3).
     public var cipherSuite: String?
+    /// The version of TLS, such as `TLSv1.3`: told in a comment behind the cipher suite.
+    public var tlsVersion: String?
     /// When the message came.
     public var date: DateTime
 
@@ -62,6 +64,11 @@ public struct ReceivedField: Hashable, Sendable {
         if let cipherSuite = self.cipherSuite, Self.isCipherSuite(cipherSuite) {
             buffer.writeStaticString("\r\n\ttls ")
             buffer.writeString(cipherSuite)
+            if let version = self.tlsVersion, Self.isCipherSuite(version.replacing(".", with: "_")) {
+                buffer.writeStaticString(" (")
+                buffer.writeString(version)
+                buffer.writeStaticString(")")
+            }
         }
         buffer.writeStaticString(";\r\n\t")
         self.date.write(into: &buffer)

@@ -18,7 +18,7 @@ struct ConfigurationChange {
             ("$.listeners", self.old.listeners != self.new.listeners),
             ("$.domains", self.old.domains != self.new.domains),
             ("$.relayNetworks", self.old.relayNetworks != self.new.relayNetworks),
-            ("$.routes", self.old.routes != self.new.routes),
+            ("$.routes", self.old.routes != self.new.routes || self.old.routeTLS != self.new.routeTLS),
             ("$.defaultRoute", self.old.defaultRoute != self.new.defaultRoute),
             ("$.directory", self.old.directory != self.new.directory),
             ("$.throttles", self.old.throttles != self.new.throttles),

@@ -208,7 +208,7 @@ public enum Hub {
         let services: [any Service] = [
             plugins, QueueService(queue: queue), DispatcherService(dispatcher: dispatcher),
             ControlService(server: control),
-            ReloadService(reloader: reloader), listeners,
+            ReloadService(reloader: reloader), CertificateWatch(live: live, pool: pool, logger: logger), listeners,
         ]
         var group = ServiceGroupConfiguration(
             services: services.map { .init(service: $0) },

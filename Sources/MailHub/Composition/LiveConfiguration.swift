@@ -51,18 +51,19 @@ extension LiveConfiguration.Snapshot {
             defaultRoute: configuration.defaultRoute ?? "",
             usesMX: configuration.routes.mapValues { $0 == .mx }
         )
-        self.transports = configuration.routes.mapValues { route -> any Transport in
+        var transports: [String: any Transport] = [:]
+        for (name, route) in configuration.routes {
             switch route {
             case .maildir(let directory):
-                return MaildirTransport(
+                transports[name] = MaildirTransport(
                     directory: directory,
                     hostname: configuration.host.text,
                     content: content,
                     pool: pool
                 )
             case .fixed(let dialect, let location):
-                return SMTPTransport(
-                    settings: configuration.transportSettings(dialect),
+                transports[name] = SMTPTransport(
+                    settings: configuration.transportSettings(dialect, route: name),
                     resolver: FixedNextHop(location, resolver: resolver),
                     content: content,
                     logger: logger
@@ -75,14 +76,15 @@ extension LiveConfiguration.Snapshot {
                     ownAddresses: configuration.ownAddresses,
                     logger: logger
                 )
-                return SMTPTransport(
-                    settings: configuration.transportSettings(.smtp),
+                transports[name] = SMTPTransport(
+                    settings: configuration.transportSettings(.smtp, route: name),
                     resolver: mx,
                     content: content,
                     logger: logger
                 )
             }
         }
+        self.transports = transports
     }
 }
 
@@ -106,9 +108,10 @@ struct LiveNotificationComposer: NotificationComposer {
 }
 
 extension HubConfiguration {
-    fileprivate func transportSettings(_ dialect: SMTPTransport.Dialect) -> SMTPTransport.Settings {
+    fileprivate func transportSettings(_ dialect: SMTPTransport.Dialect, route: String) -> SMTPTransport.Settings {
         var settings = SMTPTransport.Settings(hostname: self.host.text, dialect: dialect)
         settings.timeouts = self.delivery.timeouts
+        settings.tls = self.routeTLS[route]
         settings.messagesPerConnection = self.delivery.messagesPerConnection
         return settings
     }

@@ -17,6 +17,8 @@ struct HubConfiguration: Sendable {
     var domains: [Domain: String]
     var relayNetworks: [IPNetwork]
     var routes: [String: RouteConfiguration]
+    /// TLS of the routes that have connections.
+    var routeTLS: [String: RouteTLS]
     /// For mail to all other domains; `nil` where there is no relaying.
     var defaultRoute: String?
     var queue: QueueConfiguration

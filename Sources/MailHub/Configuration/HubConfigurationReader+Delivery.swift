@@ -2,6 +2,7 @@ import Delivery
 import MailHubPlugin
 import MailQueue
 import SMTP
+import TransportSecurity
 
 /// Where mail goes: domains, routes, throttles, the queue.
 extension HubConfigurationReader {
@@ -69,8 +70,9 @@ extension HubConfigurationReader {
     }
 
     /// By name; `nil` for a route that is wrong, which is reported.
-    func routes() -> [String: RouteConfiguration?] {
+    func routes(tls: inout [String: RouteTLS]) -> [String: RouteConfiguration?] {
         var result: [String: RouteConfiguration?] = [:]
+        var clients: [String?: ClientTLS] = [:]
         guard let routes = self.root.section("routes") else { return [:] }
         for name in routes.keys {
             if name.isEmpty || !name.allSatisfy({ $0.isLetter || $0.isNumber || "-_.".contains($0) }) {
@@ -80,7 +82,10 @@ extension HubConfigurationReader {
                     fix: "use letters, digits, \"-\", \"_\" and \".\""
                 )
             }
-            result.updateValue(routes.section(name).flatMap(self.route), forKey: name)
+            let section = routes.section(name)
+            let route = section.flatMap(self.route)
+            result.updateValue(route, forKey: name)
+            if let section, let route { tls[name] = self.tls(of: route, section, &clients) }
         }
         return result
     }
@@ -243,6 +248,7 @@ extension HubConfigurationReader {
         result.timeouts.connect = timeouts.positiveDuration("connect", default: result.timeouts.connect)
         result.timeouts.greeting = timeouts.positiveDuration("greeting", default: result.timeouts.greeting)
         result.timeouts.hello = timeouts.positiveDuration("hello", default: result.timeouts.hello)
+        result.timeouts.handshake = timeouts.positiveDuration("handshake", default: result.timeouts.handshake)
         result.timeouts.mail = timeouts.positiveDuration("mail", default: result.timeouts.mail)
         result.timeouts.recipient = timeouts.positiveDuration("recipient", default: result.timeouts.recipient)
         result.timeouts.data = timeouts.positiveDuration("data", default: result.timeouts.data)

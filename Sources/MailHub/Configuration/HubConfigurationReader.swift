@@ -60,7 +60,8 @@ struct HubConfigurationReader {
     /// `nil` where something was reported that nothing can stand in for.
     func configuration() -> HubConfiguration? {
         let host = self.host()
-        let routes = self.routes()
+        var routeTLS: [String: RouteTLS] = [:]
+        let routes = self.routes(tls: &routeTLS)
         let domains = self.domains(routes)
         let listeners = self.listeners()
         let relayNetworks = self.relayNetworks()
@@ -89,6 +90,7 @@ struct HubConfigurationReader {
             domains: domains,
             relayNetworks: relayNetworks,
             routes: routes.compactMapValues { $0 },
+            routeTLS: routeTLS,
             defaultRoute: defaultRoute,
             queue: queue,
             throttles: throttles,
@@ -222,6 +224,7 @@ struct HubConfigurationReader {
             role: role,
             limits: limits,
             answersVerify: section.boolean("verify", default: false),
+            tls: self.tls(section),
             differingVerdicts: section.enumeration("differingVerdicts", default: DifferingVerdicts.refuse)
         )
     }

@@ -8,13 +8,22 @@ public struct TLSFacts: Hashable, Sendable, Codable {
     public let serverName: String?
     /// The subject of the client's certificate, where one was given and verified.
     public let clientSubject: String?
+    /// The name in that certificate: a host name, else a mail address, else the common name.
+    public let clientName: String?
 
     /// Joins the facts.
-    public init(version: String, cipher: String, serverName: String? = nil, clientSubject: String? = nil) {
+    public init(
+        version: String,
+        cipher: String,
+        serverName: String? = nil,
+        clientSubject: String? = nil,
+        clientName: String? = nil
+    ) {
         self.version = version
         self.cipher = cipher
         self.serverName = serverName
         self.clientSubject = clientSubject
+        self.clientName = clientName
     }
 }
 

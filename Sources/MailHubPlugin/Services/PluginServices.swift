@@ -15,6 +15,8 @@ public struct PluginServices: Sendable {
     public let store: any KeyValueStore
     /// The plugin's counters.
     public let counters: Counters
+    /// Asks next hops about recipients.
+    public let recipientProbe: any RecipientProbe
     /// The domains that the hub takes mail for: the keys of `"domains"`.
     public let servedDomains: Set<Domain>
 
@@ -26,6 +28,7 @@ public struct PluginServices: Sendable {
         directory: (any Directory)? = nil,
         store: any KeyValueStore = MemoryKeyValueStore(),
         counters: Counters = Counters(),
+        recipientProbe: any RecipientProbe = NoRecipientProbe(),
         servedDomains: Set<Domain>
     ) {
         self.logger = logger
@@ -34,6 +37,7 @@ public struct PluginServices: Sendable {
         self.directory = directory
         self.store = store
         self.counters = counters
+        self.recipientProbe = recipientProbe
         self.servedDomains = servedDomains
     }
 }

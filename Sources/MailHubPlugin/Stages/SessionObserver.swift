@@ -6,6 +6,8 @@ public struct SessionEvent: Sendable {
     public enum Kind: Sendable {
         /// The client is there.
         case connected
+        /// The TLS handshake is done.
+        case encrypted(TLSFacts)
         /// HELO, EHLO or LHLO was accepted.
         case hello(name: String)
         /// MAIL was accepted.

@@ -118,7 +118,7 @@ package final class SessionClient: Sendable {
         let finish = client.isFinished
         _ = await session.attach()
         // Ends when the channel is closed; `disconnected(within:)` waits for it.
-        Task(executorPreference: EventLoopTaskExecutor(loop)) {
+        Task {
             await session.run()
             try? await channel.close()
             finish.set()
@@ -143,12 +143,17 @@ package final class SessionClient: Sendable {
     // MARK: To the server
 
     /// One read of the server's gets these octets.
-    package func send(_ octets: some Collection<UInt8>) async {
-        let buffer = ByteBuffer(bytes: octets)
+    package func send(_ octets: some Collection<UInt8>) async { await self.send(reads: [octets]) }
+
+    /// Each of the reads is carried out, as far as nothing has to be awaited, before the next one comes.
+    package func send(reads: some Sequence<some Collection<UInt8>>) async {
         let channel = self.channel
-        channel.eventLoop.execute {
-            channel.pipeline.syncOperations.fireChannelRead(NIOAny(buffer))
-            channel.pipeline.syncOperations.fireChannelReadComplete()
+        for read in reads {
+            let buffer = ByteBuffer(bytes: read)
+            channel.eventLoop.execute {
+                channel.pipeline.syncOperations.fireChannelRead(NIOAny(buffer))
+                channel.pipeline.syncOperations.fireChannelReadComplete()
+            }
         }
         await self.settle()
     }
@@ -198,6 +203,20 @@ package final class SessionClient: Sendable {
         await self.settle()
         try await self.collect()
         return self.output.withLock { String(buffer: $0.pending) }
+    }
+
+    /// Waits until the session has nothing under way: it asks for input, or has ended.
+    package func quiet() async throws {
+        for _ in 0..<10_000 {
+            await self.settle()
+            let isIdle = await self.session.isIdle
+            if isIdle || self.isFinished.value {
+                try await self.collect()
+                return
+            }
+            try await Task.sleep(for: .milliseconds(1))
+        }
+        throw Silence(received: self.transcript)
     }
 
     /// Everything that the server has said.

@@ -53,11 +53,12 @@ extension SMTPSession {
         case .helo:
             return Reply(250, greeting)
         case .ehlo, .lhlo:
-            let extensions = [
+            var extensions = [
                 "PIPELINING", "SIZE \(self.listener.limits.messageSize)", "EXPN", "HELP", "8BITMIME", "SMTPUTF8",
                 "CHUNKING",
                 "ENHANCEDSTATUSCODES", "DSN",
             ]
+            if self.offersTLS { extensions.append("STARTTLS") }
             return Reply(250, nil, lines: [greeting] + extensions)
         }
     }

@@ -81,7 +81,9 @@ package final class Listener: Sendable {
                         continue
                     }
                     let executor = EventLoopTaskExecutor(connection.eventLoop)
-                    clients.addTask(executorPreference: executor) {
+                    // No executor preference: in a task that has one, every call within the session, whose executor is its
+                    // own, would go through the event loop's queue again.
+                    clients.addTask {
                         // Never throws: one client cannot end the others.
                         await self.serve(connection, client, executor)
                         self.counts.release(client)
@@ -118,6 +120,8 @@ package final class Listener: Sendable {
             "connection refused: too many",
             metadata: ["listener": "\(self.settings.name)", "peer": "\(client)"]
         )
+        // A client that speaks TLS from the start would not understand a reply.
+        guard self.settings.tls?.mode != .implicit else { return connection.close(promise: nil) }
         var buffer = ByteBuffer()
         Reply.tooManyConnections(hostname: self.current().hostname).write(to: &buffer)
         connection.writeAndFlush(buffer).whenComplete { _ in connection.close(promise: nil) }

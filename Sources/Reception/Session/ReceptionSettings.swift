@@ -40,6 +40,8 @@ package struct ListenerSettings: Hashable, Sendable {
     package let limits: SessionLimits
     /// Whether VRFY and EXPN tell what the resolvers know, rather than 252 for everything (RFC 5321 section 7.3).
     package let answersVerify: Bool
+    /// TLS; `nil` where everything is in the clear.
+    package let tls: ListenerTLS?
     /// What becomes of recipients that do not take a message which others take.
     package let differingVerdicts: DifferingVerdicts
 
@@ -50,6 +52,7 @@ package struct ListenerSettings: Hashable, Sendable {
         role: ListenerRole,
         limits: SessionLimits = SessionLimits(),
         answersVerify: Bool = false,
+        tls: ListenerTLS? = nil,
         differingVerdicts: DifferingVerdicts = .refuse
     ) {
         self.name = name
@@ -58,6 +61,7 @@ package struct ListenerSettings: Hashable, Sendable {
         self.role = role
         self.limits = limits
         self.answersVerify = answersVerify
+        self.tls = tls
         self.differingVerdicts = differingVerdicts
     }
 }

@@ -3,6 +3,7 @@ import MailHubPlugin
 import MailQueue
 import NIOCore
 import SMTP
+import TransportSecurity
 
 /// The content of a message on its way from the wire to the spool.
 extension SMTPSession {
@@ -15,7 +16,7 @@ extension SMTPSession {
             let transaction = self.transaction
         else { return }
         let onlyRecipient = envelope.recipients.count == 1 ? envelope.recipients.first?.mailbox : nil
-        let field = ReceivedField(
+        var field = ReceivedField(
             helloName: hello.name,
             clientAddress: self.clientAddress,
             host: self.settings.host,
@@ -25,6 +26,8 @@ extension SMTPSession {
             recipient: onlyRecipient,
             date: DateTime(self.services.clock.now)
         )
+        field.cipherSuite = self.security?.cipherSuite
+        field.tlsVersion = self.security?.version
         var buffer = ByteBuffer()
         field.write(into: &buffer)
         self.transaction?.traceLength = buffer.readableBytes
@@ -39,7 +42,11 @@ extension SMTPSession {
             case .ehlo: .esmtp
             case .lhlo: .lmtp
             }
-        return TransmissionType(greeting, isInternationalized: envelope.isInternationalized)
+        return TransmissionType(
+            greeting,
+            isEncrypted: self.security != nil,
+            isInternationalized: envelope.isInternationalized
+        )
     }
 
     /// A chunk all of whose octets have come.

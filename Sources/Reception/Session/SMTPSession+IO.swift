@@ -17,6 +17,7 @@ extension SMTPSession {
 
     func disconnected() {
         self.isDisconnected = true
+        self.handshakeWaiter.take()?.resume(returning: nil)
         self.runner.cancelCurrent()  // nobody waits for a plugin's answer any more
         self.inputArrived()
     }

@@ -4,6 +4,7 @@ package import MailHubPlugin
 import MailQueue
 package import NIOCore
 package import SMTP
+import TransportSecurity
 
 /// One connected client (RFC 5321 section 2.3.7), on its channel's event loop: decoder, state machine and session share one
 /// thread.
@@ -27,6 +28,8 @@ package actor SMTPSession {
         case spool
         case endOfContent
         case verify(Mailbox, isExpand: Bool)
+        /// The handshake.
+        case startTLS
     }
 
     /// What the next octets of the input are.
@@ -46,7 +49,7 @@ package actor SMTPSession {
     let rates: ClientRates
     let identifier: String
     let runner: HookRunner
-    let logger: Logger
+    var logger: Logger
     package nonisolated let facts = Facts()
     let isRelayClient: Bool
 
@@ -60,6 +63,14 @@ package actor SMTPSession {
     var leftovers: [ContentSpool] = []
     var errors = 0
     var messages = 0
+
+    var tlsHandler: TLSHandler?
+    /// What the handshake has agreed on; `nil` in the clear.
+    var security: TLSParameters?
+    /// Why a plugin does not want the encrypted connection.
+    var tlsRefusal: Reply?
+    /// The session's task, while the handshake goes on.
+    var handshakeWaiter: CheckedContinuation<TLSParameters?, Never>?
 
     /// The session's task, while it has nothing to do.
     private var waiter: CheckedContinuation<Work?, Never>?
@@ -123,7 +134,8 @@ package actor SMTPSession {
         self.logger.debug("client connected", metadata: ["listener": "\(self.listener.name)"])
         self.tell(.connected)
         self.startTimer()
-        await self.greet()
+        await self.beginImplicitTLS()
+        if !self.isDisconnected, !self.isClosing { await self.greet() }
         while let work = await self.nextWork() {
             await self.perform(work)
             if !self.leftovers.isEmpty { await self.discardLeftovers() }
@@ -135,6 +147,9 @@ package actor SMTPSession {
         await self.tellDisconnected()
         self.logger.debug("client disconnected", metadata: ["messages": "\(self.messages)"])
     }
+
+    /// Whether the session waits for its client.
+    package var isIdle: Bool { self.waiter != nil }
 
     /// What must be awaited next; `nil` when the session is over.
     private func nextWork() async -> Work? {
@@ -163,6 +178,7 @@ package actor SMTPSession {
     /// The hub shuts down: the client gets 421 now, or when its transaction has ended (RFC 5321 section 3.8).
     package func shutDown() {
         self.isDraining = true
+        if self.handshakeWaiter != nil { self.channel.close(promise: nil) }
         if self.isGreeted { self.inputArrived() }
     }
 
@@ -212,6 +228,7 @@ package actor SMTPSession {
     }
 
     private func carryOut(_ command: Command) -> Work? {
+        guard !self.waitsForTLS(command) else { return nil }
         switch command {
         case .helo(let name): return self.hello(.init(kind: .helo, name: name))
         case .ehlo(let name): return self.hello(.init(kind: .ehlo, name: name))
@@ -226,6 +243,7 @@ package actor SMTPSession {
         case .help: self.reply(self.sequence.passive(.helpText))
         case .vrfy(let argument): return self.verify(argument, isExpand: false)
         case .expn(let argument): return self.verify(argument, isExpand: true)
+        case .starttls: return self.startTLS()
         case .notImplemented: self.refuse(self.sequence.passive(.notImplemented))
         }
         return nil
@@ -239,6 +257,7 @@ package actor SMTPSession {
         case .content(let chunk): await self.askAboutContent(chunk)
         case .spool: await self.writeOutContent()
         case .endOfContent: await self.endOfContent()
+        case .startTLS: await self.negotiateTLS()
         case .verify(let mailbox, let isExpand): await self.askResolvers(about: mailbox, isExpand: isExpand)
         }
     }
@@ -252,6 +271,7 @@ package actor SMTPSession {
             role: self.listener.role,
             helloName: self.sequence.hello?.name,
             isRelayClient: self.isRelayClient,
+            tls: self.security.map { TLSFacts($0) },
             facts: self.facts,
             logger: self.logger
         )
@@ -263,8 +283,8 @@ package actor SMTPSession {
             self.logger.info("too many errors of this client")
             return self.end(with: .tooManyErrors(hostname: self.settings.hostname))
         }
-        var refusal: Reply?
-        if !self.settings.hooks.connect.isEmpty {
+        var refusal = self.tlsRefusal
+        if refusal == nil, !self.settings.hooks.connect.isEmpty {
             let context = self.context
             let result = await self.runner.run(self.settings.hooks.connect, true) { hook, _ -> ConnectOutcome? in
                 switch try await hook.connected(context) {

@@ -1,4 +1,5 @@
 import NIOCore
+import TransportSecurity
 
 /// Brings the channel's events to the session; both live on the same event loop.
 final class SessionChannelHandler: ChannelInboundHandler {
@@ -29,7 +30,13 @@ final class SessionChannelHandler: ChannelInboundHandler {
         self.session.assumeIsolated { $0.writabilityChanged() }
     }
 
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard let event = event as? TLSEvent else { return context.fireUserInboundEventTriggered(event) }
+        self.session.assumeIsolated { $0.tlsEvent(event) }
+    }
+
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if let failure = error as? TLSFailure { self.session.assumeIsolated { $0.tlsFailed(failure) } }
         context.close(promise: nil)  // a broken connection ends like one that the client closed
     }
 }

@@ -5,6 +5,8 @@ package struct ServerCapabilities: Hashable, Sendable {
     package var internationalized = false
     package var chunking = false
     package var notifications = false
+    /// RFC 3207.
+    package var startTLS = false
     /// SIZE was offered.
     package var size = false
     /// The largest message it takes, in octets; `nil` where it names no limit (RFC 1870 section 3).
@@ -22,6 +24,7 @@ package struct ServerCapabilities: Hashable, Sendable {
             case "8BITMIME": self.eightBitMIME = true
             case "SMTPUTF8": self.internationalized = true
             case "CHUNKING": self.chunking = true
+            case "STARTTLS": self.startTLS = true
             case "DSN": self.notifications = true
             case "SIZE":
                 self.size = true

@@ -103,6 +103,23 @@ package struct CommandSequence: Sendable {
     /// QUIT, a time-out, too many errors: no command follows.
     package mutating func close() { self.state = .closing }
 
+    /// STARTTLS: the session begins anew, and `connected` is called when the handshake is done (RFC 3207 section 4.2).
+    ///
+    /// - Returns: the reply where it is refused; then nothing has changed.
+    package mutating func startTLS() -> Reply? {
+        switch self.state {
+        case .refused: return .refusedSession
+        case .ready:
+            self.state = .connecting
+            return nil
+        case .transaction: return .tlsInTransaction
+        case .connecting, .helloPending, .senderPending, .recipientPending, .contentPending, .receiving, .endPending,
+            .closing:
+            self.misfit()
+            return .badSequence
+        }
+    }
+
     // MARK: Hello
 
     /// EHLO, HELO or LHLO (RFC 5321 section 4.1.1.1; RFC 2033 section 4.1).

@@ -53,6 +53,7 @@ extension Reply {
     package static let mailFirst = Reply(503, .init(5, 1), "Send MAIL first")
     package static let recipientFirst = Reply(503, .init(5, 1), "Send RCPT first: no valid recipients")
     package static let chunkingInProgress = Reply(503, .init(5, 1), "The message is being sent with BDAT")
+    package static let tlsInTransaction = Reply(503, .init(5, 1), "End the transaction before STARTTLS")
     package static let refusedSession = Reply(503, .init(5, 1), "No service for you: send QUIT")
     package static let badSequence = Reply(503, .init(5, 1), "Bad sequence of commands")
     package static let tooManyRecipients = Reply(

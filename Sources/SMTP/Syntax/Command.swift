@@ -37,6 +37,8 @@ package enum Command: Hashable, Sendable {
     case vrfy(String)
     case expn(String)
     case help
+    /// RFC 3207 section 4.
+    case starttls
     /// A verb that some RFC defines and the hub does not implement: 502.
     case notImplemented
 }

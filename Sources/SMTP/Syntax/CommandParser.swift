@@ -14,7 +14,10 @@ package enum CommandParser {
         var verbEnd = 0
         while verbEnd < end, unsafe !Self.isSpace(line[verbEnd]) { verbEnd += 1 }
         guard verbEnd == 4 else {
-            return try unsafe self.longVerb(UnsafeRawBufferPointer(rebasing: line[..<verbEnd]))
+            return try unsafe self.longVerb(
+                UnsafeRawBufferPointer(rebasing: line[..<verbEnd]),
+                ArgumentScanner(UnsafeRawBufferPointer(rebasing: line[verbEnd..<end]))
+            )
         }
         var verb: UInt32 = 0
         for index in 0..<4 { verb = unsafe verb << 8 | UInt32(line[index] & 0xDF) }
@@ -46,9 +49,12 @@ package enum CommandParser {
         text.withUTF8Buffer { bytes in unsafe bytes.reduce(UInt32(0)) { $0 << 8 | UInt32($1) } }
     }
 
-    private static func longVerb(_ verb: UnsafeRawBufferPointer) throws(CommandError) -> Command {
-        if unsafe String(decoding: verb, as: UTF8.self).uppercased() == "STARTTLS" { return .notImplemented }
-        throw .unrecognized
+    private static func longVerb(
+        _ verb: UnsafeRawBufferPointer,
+        _ argument: borrowing ArgumentScanner
+    ) throws(CommandError) -> Command {
+        guard unsafe String(decoding: verb, as: UTF8.self).uppercased() == "STARTTLS" else { throw .unrecognized }
+        return try argument.none(.starttls)
     }
 
     /// The argument of EHLO, HELO and LHLO: a domain or an address literal (RFC 5321 section 4.1.1.1).

@@ -75,7 +75,7 @@ struct SMTPTroubleTests {
     }
 
     @Test(
-        "421 is answered with QUIT, at whatever step (S5321-4.1.4-08, -09)",
+        "421 is answered with QUIT, at whatever step (S5321-4.1.4-08, S5321-4.1.4-09)",
         arguments: ["CONNECT", "EHLO", "MAIL", "."]
     )
     func quit(step: String) async throws {
@@ -113,6 +113,32 @@ struct SMTPTroubleTests {
                 _ = try await server.transport().open(.store, on: MultiThreadedEventLoopGroup.singleton.any())
             }
             #expect(server.heard.lines == ["CONNECT", "EHLO hub.example.org", "QUIT"])
+        }
+    }
+
+    @Test("A server that never stops talking is left, and takes no memory")
+    func flood() async throws {
+        let line = "250-" + String(repeating: "x", count: 4000) + "\r\n"
+        let reply = String(repeating: line, count: 500) + "250 x\r\n"
+        // Behind the reply that is due come 6 MB that nobody has asked for.
+        let script = Script([], [".": .raw("250 2.0.0 Taken\r\n" + String(repeating: reply, count: 3))])
+        try await ScriptedServer.run(script) { server in
+            let session = try await server.transport().open(.store, on: MultiThreadedEventLoopGroup.singleton.any())
+            #expect(await session.deliver(try job(to: "r@b.example")).summaries == ["0 relayed 250 2.0.0"])
+            var isReusable = true
+            for _ in 0..<1000 {
+                isReusable = await session.isReusable
+                guard isReusable else { break }
+                try await Task.sleep(for: .milliseconds(10))
+            }
+            #expect(!isReusable)
+            await session.close()
+        }
+        // An answer of that size is none.
+        let long = String(repeating: line, count: 600) + "250 x\r\n"
+        try await ScriptedServer.run(Script([], ["MAIL": .raw(long)])) { server in
+            let reports = try await server.deliver(try job(to: "r@b.example"), over: server.transport())
+            #expect(reports.summaries == ["0 deferred 451 4.4.2"])
         }
     }
 
@@ -225,7 +251,7 @@ struct SMTPTroubleTests {
         }
     }
 
-    @Test("QUIT waits for its reply (S5321-4.1.1.10-02, -03)")
+    @Test("QUIT waits for its reply (S5321-4.1.1.10-02, S5321-4.1.1.10-03)")
     func quitsPolitely() async throws {
         try await ScriptedServer.run(Script()) { server in
             let session = try await server.transport().open(.store, on: MultiThreadedEventLoopGroup.singleton.any())

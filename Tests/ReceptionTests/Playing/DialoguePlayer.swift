@@ -71,7 +71,7 @@ struct DialoguePlayer {
         case .asWritten: await client.send(octets)
         case .pipelined: break
         case .octets:
-            for octet in octets.prefix(2000) { await client.send([octet]) }
+            await client.send(reads: octets.prefix(2000).lazy.map { [$0] })
             var rest = octets.dropFirst(2000)
             while !rest.isEmpty {
                 await client.send(rest.prefix(997))

@@ -42,6 +42,27 @@ struct CommandSequenceTests {
         }
     }
 
+    @Test(
+        "RFC 3207 section 4.2: STARTTLS forgets everything, and is refused in a transaction",
+        arguments: State.allCases
+    )
+    func startTLS(_ state: State) throws {
+        var sequence = try Self.sequence(in: state)
+        switch state {
+        case .refused:
+            #expect(sequence.startTLS() == .refusedSession)
+        case .greeted, .ready:
+            #expect(sequence.startTLS() == nil)
+            sequence.connected(isRefused: false)
+            #expect(sequence.hello == nil)
+            #expect(sequence.mail(Self.envelope) == .reply(.helloFirst))
+        case .sender, .recipient, .chunks:
+            let envelope = sequence.envelope
+            #expect(sequence.startTLS() == .tlsInTransaction)
+            #expect(sequence.envelope == envelope && sequence.hello == Self.hello)
+        }
+    }
+
     /// What each decision of the hooks leads to: the state is told by what NOOP-like probes say of it.
     @Test(arguments: [State.greeted, .ready, .sender, .recipient, .chunks], [true, false])
     func helloDecided(_ state: State, _ isAccepted: Bool) throws {

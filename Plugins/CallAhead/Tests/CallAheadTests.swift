@@ -1,0 +1,296 @@
+import CallAhead
+import MailHubPlugin
+import PluginTestSupport
+import Synchronization
+import Testing
+
+@Suite("CallAhead: does the next hop know the recipient?")
+struct CallAheadTests {
+    /// What happens in order: the next hop's state, a pause, and what the plugin says.
+    struct Step: Sendable {
+        var after = Duration.zero
+        var address = "bob@example.org"
+        /// What the next hop would say; `nil`: it must not be asked.
+        var hop: RecipientProbeAnswer?
+        let answer: String
+    }
+    struct Story: CustomTestStringConvertible, Sendable {
+        let testDescription: String
+        var configuration = "{}"
+        let steps: [Step]
+    }
+    static let unknown = RecipientProbeAnswer.doesNotExist(Reply(550, EnhancedStatusCode(1, 1), "Who?"))
+    static let down = RecipientProbeAnswer.unavailable("down")
+    static let day = Duration.seconds(86_400)
+
+    @Test(arguments: [
+        Story(
+            testDescription: "a recipient that exists is asked about once a day",
+            steps: [
+                .init(hop: .exists, answer: "found"), .init(after: .seconds(86_399), answer: "found"),
+                .init(after: .seconds(1), hop: .exists, answer: "found"),
+                .init(after: .seconds(86_399), answer: "found"),
+            ]
+        ),
+        Story(
+            testDescription: "one that does not, once an hour",
+            steps: [
+                .init(hop: unknown, answer: "not found"), .init(after: .seconds(3599), answer: "not found"),
+                .init(after: .seconds(1), hop: .exists, answer: "found"), .init(answer: "found"),
+            ]
+        ),
+        Story(
+            testDescription: "one that has gone is gone at the next question",
+            steps: [
+                .init(hop: .exists, answer: "found"), .init(after: day, hop: unknown, answer: "not found"),
+                .init(answer: "not found"), .init(after: .seconds(3600), hop: down, answer: "unavailable"),
+            ]
+        ),
+        Story(
+            testDescription: "a next hop that is down says nothing about anybody, and nothing is remembered of it",
+            steps: [
+                .init(hop: down, answer: "unavailable"), .init(hop: down, answer: "unavailable"),
+                .init(hop: .exists, answer: "found"),
+            ]
+        ),
+        Story(
+            testDescription: "while it is down, who was there a month ago is still there, and nobody else",
+            steps: [
+                .init(hop: .exists, answer: "found"),
+                .init(address: "eve@example.org", hop: unknown, answer: "not found"),
+                .init(after: .seconds(30 * 86_400), hop: down, answer: "found"),
+                .init(address: "eve@example.org", hop: down, answer: "unavailable"),
+                .init(after: day, hop: down, answer: "unavailable"),
+            ]
+        ),
+        Story(
+            testDescription: "lifetimes as configured",
+            configuration: #"{"positive": "10s", "negative": "5s", "keep": "20s"}"#,
+            steps: [
+                .init(hop: .exists, answer: "found"), .init(after: .seconds(9), answer: "found"),
+                .init(after: .seconds(1), hop: down, answer: "found"),
+                .init(after: .seconds(9), hop: down, answer: "found"),
+                .init(after: .seconds(1), hop: down, answer: "unavailable"), .init(hop: unknown, answer: "not found"),
+                .init(after: .seconds(4), answer: "not found"),
+                .init(after: .seconds(1), hop: unknown, answer: "not found"),
+            ]
+        ),
+        Story(
+            testDescription: "other domains are other resolvers' business",
+            configuration: #"{"domains": ["example.net"]}"#,
+            steps: [
+                .init(answer: "next"), .init(address: "bob@[192.0.2.1]", answer: "next"),
+                .init(address: "bob@EXAMPLE.net", hop: .exists, answer: "found"),
+                .init(address: "bob@example.NET", answer: "found"),
+                .init(address: "Bob@example.net", hop: unknown, answer: "not found"),
+            ]
+        ),
+        Story(
+            testDescription: "bounded: what finds no room is asked about again",
+            configuration: #"{"mostEntries": 1}"#,
+            steps: [
+                .init(address: "a@example.org", hop: unknown, answer: "not found"),
+                .init(address: "b@example.org", hop: unknown, answer: "not found"),
+                .init(address: "b@example.org", hop: .exists, answer: "found"),
+                .init(address: "a@example.org", answer: "not found"),
+                .init(after: .seconds(3600), address: "b@example.org", hop: .exists, answer: "found"),
+                .init(address: "b@example.org", answer: "found"),
+            ]
+        ),
+        Story(
+            testDescription: "hostile local parts are keys of their own",
+            steps: [
+                .init(address: #""b by x"@example.org"#, hop: .exists, answer: "found"),
+                .init(address: #""b\" by x"@example.org"#, hop: unknown, answer: "not found"),
+                .init(address: #""b by x"@example.org"#, answer: "found"),
+            ]
+        ),
+    ])
+    func answers(_ story: Story) async throws {
+        var services = TestServices()
+        let hop = ScriptedProbe()
+        services.recipientProbe = hop
+        let plugin = try services.make(
+            CallAhead.self,
+            story.configuration,
+            servedDomains: ["example.org", "example.net"]
+        )
+        for (index, step) in story.steps.enumerated() {
+            services.clock.advance(by: step.after)
+            hop.set(step.hop)
+            let mailbox = try #require(Mailbox(step.address))
+            let answer = describe(try await plugin.resolve(mailbox, session()))
+            #expect(answer == step.answer, "step \(index + 1)")
+            #expect(hop.takeAsked() == (step.hop == nil ? [] : ["\(mailbox) by -"]), "step \(index + 1)")
+        }
+    }
+
+    @Test("what is remembered survives a restart")
+    func survivesRestart() async throws {
+        var services = TestServices()
+        let hop = ScriptedProbe()
+        services.recipientProbe = hop
+        hop.set(.exists)
+        let mailbox = try #require(Mailbox("bob@example.org"))
+        _ = try await services.make(CallAhead.self, "{}").resolve(mailbox, session())
+        hop.set(nil)
+        let second = try services.make(CallAhead.self, "{}")
+        #expect(describe(try await second.resolve(mailbox, session())) == "found")
+        #expect(services.counters.snapshot == ["exists": 1, "cached": 1])
+    }
+
+    @Test("a route of its own has answers of its own")
+    func route() async throws {
+        var services = TestServices()
+        let hop = ScriptedProbe()
+        services.recipientProbe = hop
+        hop.set(.exists)
+        let mailbox = try #require(Mailbox("bob@example.org"))
+        _ = try await services.make(CallAhead.self, "{}").resolve(mailbox, session())
+        _ = try await services.make(CallAhead.self, #"{"route": "store"}"#).resolve(mailbox, session())
+        #expect(hop.takeAsked() == ["bob@example.org by -", "bob@example.org by store"])
+    }
+
+    @Test("a cache that cannot be used is as good as empty")
+    func storeUnavailable() async throws {
+        var services = TestServices()
+        let hop = ScriptedProbe()
+        services.recipientProbe = hop
+        services.store.fail(with: StoreUnavailable("disk full"))
+        let plugin = try services.make(CallAhead.self, "{}")
+        let mailbox = try #require(Mailbox("bob@example.org"))
+        for (answer, expected) in [(RecipientProbeAnswer.exists, "found"), (Self.unknown, "not found")] {
+            hop.set(answer)
+            #expect(describe(try await plugin.resolve(mailbox, session())) == expected)
+        }
+        #expect(services.counters["cache-unavailable"] == 4)
+    }
+
+    @Test("many sessions that ask for one recipient are one question; too many recipients at once wait")
+    func joins() async throws {
+        var services = TestServices()
+        let hop = HeldProbe()
+        services.recipientProbe = hop
+        let plugin = try services.make(CallAhead.self, #"{"probes": 2}"#)
+        let answers = try await withThrowingTaskGroup(of: String.self) { group in
+            for _ in 0..<10 {
+                group.addTask { describe(try await plugin.resolve(recipient("a@example.org").mailbox, session())) }
+            }
+            group.addTask { describe(try await plugin.resolve(recipient("b@example.org").mailbox, session())) }
+            await hop.waitFor(2)
+            let third = try await plugin.resolve(recipient("c@example.org").mailbox, session())
+            #expect(describe(third) == "unavailable")
+            await hop.release()
+            return try await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(answers == Array(repeating: "found", count: 11))
+        let fourth = try await plugin.resolve(recipient("c@example.org").mailbox, session())
+        #expect(describe(fourth) == "found")
+    }
+
+    @Test("the operator sees what is remembered, asks again, and lets it be forgotten")
+    func operates() async throws {
+        var services = TestServices()
+        let hop = ScriptedProbe()
+        services.recipientProbe = hop
+        let plugin = try services.make(CallAhead.self, "{}")
+        func say(_ verb: String, _ arguments: [String] = ["bob@example.org"]) async throws -> [String] {
+            try await plugin.operate(OperatorRequest(verb: verb, arguments: arguments)).lines
+        }
+        #expect(try await say("show") == ["nothing is remembered about bob@example.org"])
+        hop.set(Self.unknown)
+        #expect(try await say("ask") == ["bob@example.org does not exist: 550 5.1.1 Who?"])
+        #expect(try await say("show") == ["bob@example.org did not exist at 2023-11-14T22:13:20Z: 550 5.1.1 Who?"])
+        hop.set(.exists)
+        #expect(try await say("ask") == ["bob@example.org exists"])
+        #expect(try await say("show") == ["bob@example.org existed at 2023-11-14T22:13:20Z"])
+        hop.set(Self.down)
+        #expect(try await say("ask") == ["the next hop cannot be asked: down"])
+        #expect(try await say("remove") == ["removed"])
+        await #expect(throws: OperatorMistake.self) { try await say("remove") }
+        await #expect(throws: OperatorMistake.self) { try await say("show", []) }
+        await #expect(throws: OperatorMistake.self) { try await say("show", ["bob"]) }
+        await #expect(throws: OperatorMistake.self) { try await say("drop") }
+    }
+
+    @Test("without a probe, nobody is unknown")
+    func noProbe() async throws {
+        let plugin = try TestServices().make(CallAhead.self, "{}")
+        let mailbox = try #require(Mailbox("bob@example.org"))
+        #expect(describe(try await plugin.resolve(mailbox, session())) == "unavailable")
+    }
+
+    @Test(
+        "What is wrong is told when the hub starts",
+        arguments: [
+            [
+                #"{"domains": ["example.org"], "route": "store", "positive": "1d", "negative": "1h", "keep": "1d", "probes": 5}"#
+            ],
+            [#"{"domains": ["example.com"]}"#, "$.domains: the hub takes no mail for example.com"],
+            [#"{"keep": "1h"}"#, "$.keep: what exists would be forgotten before it is asked about again"],
+            [#"{"positive": "60d"}"#, "$.positive: what exists would be forgotten before it is asked about again"],
+            [#"{"probes": 0}"#, "$.probes: 0 is out of range"], [#"{"domain": []}"#, "$.domain: unknown key"],
+        ]
+    )
+    func tells(_ row: [String]) throws {
+        #expect(try TestServices().read(CallAhead.self, row[0]).problems == Array(row.dropFirst()))
+    }
+}
+
+private func describe(_ resolution: RecipientResolution) -> String {
+    switch resolution {
+    case .next: "next"
+    case .found: "found"
+    case .notFound: "not found"
+    case .unavailable: "unavailable"
+    }
+}
+
+/// A next hop that says what a test has set.
+private final class ScriptedProbe: RecipientProbe {
+    private let state = Mutex<(answer: RecipientProbeAnswer?, asked: [String])>((nil, []))
+
+    func set(_ answer: RecipientProbeAnswer?) { self.state.withLock { $0.answer = answer } }
+
+    func takeAsked() -> [String] {
+        self.state.withLock { state in
+            defer { state.asked = [] }
+            return state.asked
+        }
+    }
+
+    func probe(_ mailbox: Mailbox, route: String?) async -> RecipientProbeAnswer {
+        self.state.withLock { state in
+            state.asked.append("\(mailbox) by \(route ?? "-")")
+            return state.answer ?? .unavailable("not to be asked")
+        }
+    }
+}
+
+/// A next hop that answers when it is told to.
+private actor HeldProbe: RecipientProbe {
+    private var waiting: [CheckedContinuation<Void, Never>] = []
+    private var observer: (count: Int, CheckedContinuation<Void, Never>)?
+    private var isReleased = false
+
+    func probe(_ mailbox: Mailbox, route: String?) async -> RecipientProbeAnswer {
+        if !self.isReleased {
+            await withCheckedContinuation { continuation in
+                self.waiting.append(continuation)
+                if let (count, observer) = self.observer, self.waiting.count == count { observer.resume() }
+            }
+        }
+        return .exists
+    }
+
+    func waitFor(_ count: Int) async {
+        guard self.waiting.count < count else { return }
+        await withCheckedContinuation { self.observer = (count, $0) }
+    }
+
+    func release() {
+        self.isReleased = true
+        for continuation in self.waiting { continuation.resume() }
+        self.waiting = []
+    }
+}

@@ -1,0 +1,76 @@
+import Logging
+import MailQueue
+import NIOCore
+import SMTP
+import TransportSecurity
+
+/// STARTTLS on the sending side (RFC 3207).
+extension SMTPTransport {
+    /// Opens a session as the policy wants it.
+    ///
+    /// Where TLS is only tried, a server with which it fails gets another connection in the clear: the one with the broken
+    /// handshake is of no use any more.
+    func open(
+        _ hop: NextHop,
+        for destination: Destination,
+        on eventLoop: any EventLoop
+    ) async throws(TransportFailure) -> SMTPTransportSession {
+        let policy = self.settings.tls?.policy(for: destination) ?? .none
+        do {
+            return try await self.open(hop, on: eventLoop, policy: policy)
+        } catch let error as TLSRefusal {
+            guard !policy.isMandatory else {
+                throw TransportFailure(reply: error.reply, host: nil, isDestinationTrouble: true)
+            }
+            self.logger.info(
+                "TLS failed: trying without",
+                metadata: ["host": "\(hop.host)", "destination": "\(destination)", "reply": "\(error.reply)"]
+            )
+        } catch let error as TransportFailure {
+            throw error
+        } catch {
+            throw self.lost(hop, "failed")
+        }
+        do {
+            return try await self.open(hop, on: eventLoop, policy: .none)
+        } catch let error as TransportFailure {
+            throw error
+        } catch {
+            throw self.lost(hop, "failed")
+        }
+    }
+
+    /// Encrypts a connection that has passed EHLO, where the policy wants it.
+    ///
+    /// - Returns: what was agreed on; `nil` where the connection stays in the clear.
+    /// - Throws: `TLSRefusal` where the policy is not met; the connection is closed then.
+    func secure(
+        _ connection: SMTPClientConnection,
+        _ hop: NextHop,
+        _ capabilities: ServerCapabilities,
+        policy: TLSPolicy
+    ) async throws -> TLSParameters? {
+        guard let tls = self.settings.tls, policy != .none else { return nil }
+        guard capabilities.startTLS else {
+            guard policy.isMandatory else { return nil }
+            await self.leave(connection)
+            throw TLSRefusal.notOffered(by: hop.host)
+        }
+        await connection.send(ByteBuffer(string: "STARTTLS\r\n"))
+        let reply = try await connection.reply(within: self.settings.timeouts.hello)
+        guard reply.code == 220 else {
+            await self.leave(connection)
+            throw TLSRefusal.refused(by: hop.host, reply)
+        }
+        do {
+            return try await connection.startTLS(
+                tls.client,
+                expecting: tls.expectation(of: hop, policy),
+                limit: self.settings.timeouts.handshake
+            )
+        } catch let failure as TLSFailure {
+            await connection.close()
+            throw TLSRefusal.failed(hop.host, failure)
+        }
+    }
+}

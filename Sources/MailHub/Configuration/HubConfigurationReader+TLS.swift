@@ -1,0 +1,140 @@
+import Delivery
+import MailHubPlugin
+import Reception
+import SMTP
+import TransportSecurity
+
+/// `"tls"` of a listener.
+extension HubConfigurationReader {
+    private enum Mode: String, CaseIterable {
+        case none
+        case startTLS = "starttls"
+        case startTLSRequired = "starttls-required"
+        case implicit
+    }
+
+    /// Reads the section, and the files that it names; `nil` where there is to be no TLS.
+    func tls(_ listener: ConfigurationSection) -> ListenerTLS? {
+        guard let section = listener.section("tls") else { return nil }
+        let mode = section.enumeration("mode", default: Mode.startTLS)
+        let entries = section.sections("certificates")
+        let files = entries.map { entry in
+            if !entry.has("chain") { _ = entry.requiredString("chain") }
+            if !entry.has("key") { _ = entry.requiredString("key") }
+            return (chain: entry.filePath("chain"), key: entry.filePath("key"))
+        }
+        let complete = files.compactMap { file -> CertificateFiles? in
+            guard let chain = file.chain, let key = file.key else { return nil }
+            return CertificateFiles(chain: chain, key: key)
+        }
+        var settings = ServerTLSSettings(certificates: complete)
+        settings.minimumVersion = section.enumeration("minimumVersion", default: settings.minimumVersion)
+        settings.ciphers = section.optionalString("ciphers")
+        settings.clientCertificates = section.enumeration("clientCertificates", default: settings.clientCertificates)
+        settings.clientAuthorities = section.filePath("clientAuthorities")
+        settings.handshakeTime = section.positiveDuration("handshakeTimeout", default: settings.handshakeTime)
+        let tlsMode: ListenerTLS.Mode
+        switch mode {
+        case .none: return nil
+        case .startTLS: tlsMode = .startTLS
+        case .startTLSRequired: tlsMode = .startTLSRequired
+        case .implicit: tlsMode = .implicit
+        }
+        guard !entries.isEmpty else {
+            section.report(
+                "no certificate",
+                at: "certificates",
+                fix: "add one: [{ \"chain\": \"fullchain.pem\", \"key\": \"privkey.pem\" }], or \"mode\": \"none\""
+            )
+            return nil
+        }
+        guard complete.count == entries.count else { return nil }
+        do {
+            return ListenerTLS(mode: tlsMode, server: try ServerTLS(settings))
+        } catch {
+            for problem in error.problems { self.report(problem, section, entries) }
+            return nil
+        }
+    }
+
+    private func report(
+        _ problem: ServerTLSProblem,
+        _ section: ConfigurationSection,
+        _ entries: [ConfigurationSection]
+    ) {
+        switch problem {
+        case .certificate(let index, let file):
+            guard entries.indices.contains(index) else { return }
+            entries[index].report("\(file)", at: file.purpose == .key ? "key" : "chain", fix: file.fix)
+        case .clientAuthorities(let file):
+            section.report("\(file)", at: "clientAuthorities", fix: file.fix)
+        case .settings(let text):
+            let key = text.contains("authority") ? "clientAuthorities" : "ciphers"
+            section.report(
+                text,
+                at: key,
+                fix: key == "ciphers"
+                    ? "remove \"ciphers\", or see openssl-ciphers(1)" : "name a PEM file of authorities"
+            )
+        }
+    }
+}
+
+/// TLS of a route: `"tls"`, `"tlsDomains"`, `"tlsNames"`, `"authorities"`.
+extension HubConfigurationReader {
+    /// - Parameter clients: those made so far, by the file of their authorities.
+    func tls(
+        of route: RouteConfiguration,
+        _ section: ConfigurationSection,
+        _ clients: inout [String?: ClientTLS]
+    ) -> RouteTLS? {
+        let standard: TLSPolicy
+        switch route {
+        case .maildir: return nil
+        case .mx, .fixed(.smtp, .host): standard = .may
+        case .fixed: standard = .none  // a socket, or LMTP: within the site
+        }
+        let policy = section.enumeration("tls", default: standard)
+        var domains: [String: TLSPolicy] = [:]
+        if let entries = section.section("tlsDomains") {
+            for name in entries.keys {
+                let policy = entries.enumeration(name, default: policy)
+                guard let domain = Domain(name) else {
+                    entries.report(
+                        "\"\(name)\" is not a domain name",
+                        at: name,
+                        fix: "write one such as \"example.org\""
+                    )
+                    continue
+                }
+                domains[domain.canonical] = policy
+            }
+            if route != .mx {
+                section.report(
+                    "this route has one next hop for all domains",
+                    at: "tlsDomains",
+                    fix: "use \"tls\" for the route, or \"lookup\": \"mx\""
+                )
+            }
+        }
+        let names = section.strings("tlsNames") ?? []
+        for name in names where Domain(name) == nil && IPAddress(name) == nil {
+            section.report("\"\(name)\" is not a host name", at: "tlsNames", fix: "write names of the next hop")
+        }
+        let authorities = section.filePath("authorities")
+        guard policy != .none || domains.values.contains(where: { $0 != .none }) || authorities != nil else {
+            return nil
+        }
+        do throws(TLSFileProblem) {
+            let client = if let made = clients[authorities] { made } else { try ClientTLS(authorities: authorities) }
+            clients[authorities] = client
+            var tls = RouteTLS(policy: policy, authorities: authorities, client: client)
+            tls.domains = domains
+            tls.names = names
+            return tls
+        } catch {
+            section.report("\(error)", at: "authorities", fix: error.fix)
+            return nil
+        }
+    }
+}

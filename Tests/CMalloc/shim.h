@@ -1,0 +1,2 @@
+// mallinfo2, for tests that count memory.
+#include <malloc.h>

@@ -1,0 +1,195 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("RFC 3207 and RFC 7817: TLS on the way out, with next hops of all kinds", .serialized)
+struct DeliveryTLSTests {
+    /// How a message to one next hop fares.
+    struct Row {
+        let name: String
+        /// `"tls"` of the route; `nil` for none given.
+        let policy: String?
+        let manner: NextHopServer.Manner
+        /// Which certificate the next hop has.
+        var certificate = "good"
+        /// The next hop as the route names it.
+        var host = "localhost"
+        var names: [String]?
+        /// `tls` or `clear`: how MAIL came; `nil` where it must not.
+        let mail: String?
+        /// Part of the log line of the outcome.
+        let noted: String
+    }
+
+    static let rows = [
+        Row(name: "standard", policy: nil, manner: .good, mail: "tls", noted: "verified"),
+        Row(name: "none", policy: "none", manner: .good, mail: "clear", noted: "tls=none"),
+        Row(name: "may", policy: "may", manner: .good, mail: "tls", noted: "TLSv1.3 TLS_AES_256_GCM_SHA384 verified"),
+        Row(name: "mayunknown", policy: "may", manner: .good, certificate: "unknown", mail: "tls", noted: "unverified"),
+        Row(name: "mayplain", policy: "may", manner: .plain, mail: "clear", noted: "tls=none"),
+        Row(name: "mayrefuse", policy: "may", manner: .refuse, mail: "clear", noted: "tls=none"),
+        Row(name: "maygarbage", policy: "may", manner: .garbage, mail: "clear", noted: "tls=none"),
+        Row(name: "mayclose", policy: "may", manner: .close, mail: "clear", noted: "tls=none"),
+        Row(
+            name: "encrypt",
+            policy: "encrypt",
+            manner: .good,
+            certificate: "unknown",
+            mail: "tls",
+            noted: "unverified"
+        ),
+        Row(name: "encryptplain", policy: "encrypt", manner: .plain, mail: nil, noted: "451 4.7.4"),
+        Row(name: "encryptrefuse", policy: "encrypt", manner: .refuse, mail: nil, noted: "451 4.7.4"),
+        Row(name: "encryptgarbage", policy: "encrypt", manner: .garbage, mail: nil, noted: "451 4.7.5"),
+        Row(name: "encryptclose", policy: "encrypt", manner: .close, mail: nil, noted: "451 4.7.5"),
+        Row(name: "encryptinject", policy: "encrypt", manner: .inject, mail: nil, noted: "451 4.7.5"),
+        Row(name: "verify", policy: "verify", manner: .good, mail: "tls", noted: "SHA384 verified"),
+        Row(name: "verifyaddress", policy: "verify", manner: .good, host: "127.0.0.1", mail: "tls", noted: "verified"),
+        Row(
+            name: "verifynames",
+            policy: "verify",
+            manner: .good,
+            certificate: "other",
+            names: ["other.example"],
+            mail: "tls",
+            noted: "verified"
+        ),
+        Row(name: "verifyplain", policy: "verify", manner: .plain, mail: nil, noted: "451 4.7.4"),
+        Row(name: "verifywrong", policy: "verify", manner: .good, certificate: "other", mail: nil, noted: "mismatch"),
+        Row(name: "verifyunknown", policy: "verify", manner: .good, certificate: "unknown", mail: nil, noted: "issuer"),
+        Row(
+            name: "verifyexpired",
+            policy: "verify",
+            manner: .good,
+            certificate: "expired",
+            mail: nil,
+            noted: "expired"
+        ),
+    ]
+
+    @Test("policies and next hops")
+    func policies() async throws {
+        try await onThread {
+            let directory = try TemporaryDirectory()
+            guard let authority = try TestAuthority(folder: directory.url.appending(path: "a")),
+                let stranger = try TestAuthority(folder: directory.url.appending(path: "b"), name: "Stranger")
+            else { return }
+            let certificates = [
+                "good": try authority.issue("good", names: ["DNS:localhost", "IP:127.0.0.1"]),
+                "other": try authority.issue("other", names: ["DNS:other.example"]),
+                "expired": try authority.issue("expired", names: ["DNS:localhost"], isExpired: true),
+                "unknown": try stranger.issue("unknown", names: ["DNS:localhost"]),
+            ]
+            var hops: [NextHopServer.Hop] = []
+            var routes: [String: Any] = [:]
+            var domains: [String: Any] = [:]
+            for row in Self.rows {
+                guard let certificate = certificates[row.certificate] else { continue }
+                let port = try freePort()
+                hops.append(.init(manner: row.manner, certificate: certificate, port: port))
+                var route: [String: Any] = [
+                    "transport": "smtp", "host": row.host, "port": port, "authorities": authority.certificate,
+                ]
+                if let policy = row.policy { route["tls"] = policy }
+                if let names = row.names { route["tlsNames"] = names }
+                routes[row.name] = route
+                domains["\(row.name).example.org"] = ["route": row.name]
+            }
+            guard let server = try NextHopServer(folder: directory.url, hops: hops) else { return }
+            defer { server.stop() }
+            let hub = try HubProcess(
+                folder: directory.url,
+                more: [
+                    "domains": domains, "routes": routes, "defaultRoute": "none",
+                    "queue": ["directory": "queue", "retry": ["1h"]],
+                ]
+            )
+            try hub.start()
+            let client = try SMTPTestClient(port: hub.port)
+            _ = try client.expect("250", "EHLO c.example")
+            for row in Self.rows {
+                let reply = try client.message(
+                    from: "",
+                    to: ["bob@\(row.name).example.org"],
+                    content: Array("Subject: \(row.name)\r\n\r\nhello\r\n".utf8)
+                )
+                #expect(reply.hasPrefix("250"))
+            }
+            client.close()
+            for (row, hop) in zip(Self.rows, hops) {
+                let line = Self.outcome(of: row.name, in: hub)
+                #expect(line?.contains(row.noted) == true, "\(row.name): \(line ?? "no outcome")")
+                let heard = server.heard(at: hop.port)
+                let mail = heard.filter { $0.hasSuffix(" MAIL") }
+                #expect(mail == [row.mail].compactMap(\.self).map { "\($0) MAIL" }, "\(row.name): \(heard)")
+                #expect(row.mail == nil || line?.contains("250 2.0.0 taken") == true, "\(row.name)")
+            }
+            hub.stop()
+        }
+    }
+
+    /// Waits for the line that tells what became of the message; at most 30 seconds.
+    private static func outcome(of name: String, in hub: HubProcess) -> String? {
+        for _ in 0..<1500 {
+            let line = hub.log.split(separator: "\n").first {
+                ($0.contains("bob@\(name).example.org") && $0.contains("attempt="))
+                    || ($0.contains("destination failed") && $0.contains("destination=\(name) "))
+            }
+            if let line { return String(line) }
+            usleep(20_000)
+        }
+        return nil
+    }
+
+    @Test("Postfix that takes nothing in the clear: verified, with resumption, 10 MB")
+    func postfix() async throws {
+        try await onThread {
+            let directory = try TemporaryDirectory()
+            guard let authority = try TestAuthority(folder: directory.url.appending(path: "a")) else { return }
+            let certificate = try authority.issue("store", names: ["DNS:localhost"])
+            guard
+                let postfix = try PostfixPeer(
+                    folder: directory.url,
+                    settings: [
+                        "smtpd_tls_security_level = encrypt", "smtpd_tls_cert_file = \(certificate.chain)",
+                        "smtpd_tls_key_file = \(certificate.key)", "smtpd_tls_loglevel = 1",
+                        "smtpd_tls_received_header = yes", "message_size_limit = 100000000",
+                    ]
+                )
+            else { return }
+            try postfix.start()
+            defer { postfix.stop() }
+            let hub = try HubProcess(
+                folder: directory.url,
+                route: [
+                    "transport": "smtp", "host": "localhost", "port": postfix.port, "tls": "verify",
+                    "authorities": authority.certificate,
+                ],
+                more: ["delivery": ["messagesPerConnection": 1]]
+            )
+            try hub.start()
+            let client = try SMTPTestClient(port: hub.port)
+            _ = try client.expect("250", "EHLO c.example")
+            var body = ""
+            for number in 0..<200_000 { body += "line \(number) of a long message, with some text behind it\r\n" }
+            for text in ["small 1\r\n", "small 2\r\n", body] {
+                let reply = try client.message(
+                    from: "ann@example.net",
+                    to: ["bob@example.org"],
+                    content: Array("Subject: x\r\n\r\n\(text)".utf8)
+                )
+                #expect(reply.hasPrefix("250"))
+            }
+            client.close()
+            for _ in 0..<1500 where postfix.messages.count < 3 { usleep(20_000) }
+            let messages = postfix.messages
+            #expect(messages.count == 3, "\(hub.log.suffix(2000)) \(postfix.log.suffix(2000))")
+            #expect(messages.allSatisfy { $0.contains("(using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384") })
+            let large = messages.max { $0.utf8.count < $1.utf8.count } ?? ""
+            #expect(large.hasSuffix("\n\n" + body.replacingOccurrences(of: "\r\n", with: "\n")))
+            let outcomes = hub.log.split(separator: "\n").filter { $0.contains("attempt=") }
+            #expect(outcomes.count == 3 && outcomes.allSatisfy { $0.contains("SHA384 verified") })
+            hub.stop()
+        }
+    }
+}

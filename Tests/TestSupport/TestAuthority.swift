@@ -1,0 +1,82 @@
+import Foundation
+
+/// A certification authority of a test's own, made with the `openssl` command.
+public final class TestAuthority: Sendable {
+    /// Which kind of key a certificate has.
+    public enum Algorithm: String, Sendable, CaseIterable { case ecdsa, rsa }
+    /// Where a certificate and its key are.
+    public struct Files: Sendable {
+        /// The chain (PEM).
+        public let chain: String
+        /// The key (PEM).
+        public let key: String
+    }
+    /// Its folder.
+    public let folder: URL
+    /// Its own certificate (PEM).
+    public var certificate: String { self.folder.appending(path: "ca.pem").path }
+    private let openssl: Peer
+
+    /// Makes the authority; `nil` where there is no openssl command.
+    public init?(folder: URL, name: String = "Test authority") throws {
+        guard let openssl = try Peer.find("openssl") else { return nil }
+        self.openssl = openssl
+        self.folder = folder
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        try self.run(
+            ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30"]
+                + ["-subj", "/CN=\(name)", "-keyout", "ca.key", "-out", "ca.pem"]
+                + ["-addext", "basicConstraints=critical,CA:TRUE", "-addext", "keyUsage=critical,keyCertSign,cRLSign"]
+        )
+    }
+
+    /// Makes a certificate.
+    ///
+    /// - Parameters:
+    ///   - file: the first part of the files' names.
+    ///   - names: subject alternative names such as `DNS:a.example` or `email:ann@example.org`.
+    ///   - isExpired: whether its time is over.
+    public func issue(
+        _ file: String,
+        names: [String],
+        algorithm: Algorithm = .ecdsa,
+        isExpired: Bool = false
+    ) throws -> Files {
+        let key =
+            algorithm == .rsa
+            ? ["-newkey", "rsa:2048"] : ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        try self.run(
+            ["req", "-new", "-nodes", "-subj", "/CN=\(file)", "-keyout", "\(file).key", "-out", "\(file).csr"] + key
+        )
+        let extensions = self.folder.appending(path: "\(file).ext")
+        try Data("subjectAltName=\(names.joined(separator: ","))\nbasicConstraints=CA:FALSE\n".utf8).write(
+            to: extensions
+        )
+        try self.run(
+            ["x509", "-req", "-in", "\(file).csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-sha256"]
+                + ["-days", isExpired ? "-1" : "20", "-extfile", "\(file).ext", "-out", "\(file).pem"]
+        )
+        return Files(
+            chain: self.folder.appending(path: "\(file).pem").path,
+            key: self.folder.appending(path: "\(file).key").path
+        )
+    }
+
+    /// Runs the command in the folder.
+    private func run(_ arguments: [String]) throws {
+        let process = Process()
+        let output = Pipe()
+        process.executableURL = self.openssl.executable
+        process.arguments = arguments
+        process.currentDirectoryURL = self.folder
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = output
+        process.standardError = output
+        try process.run()
+        let data = try output.fileHandleForReading.readToEnd() ?? Data()
+        process.waitUntilExit()
+        guard process.terminationStatus == 0 else {
+            throw PeerFailure("openssl \(arguments): \(String(decoding: data, as: UTF8.self))")
+        }
+    }
+}
