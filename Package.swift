@@ -31,8 +31,9 @@ func module(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 
 /// The plugins: a folder in Plugins/ each.
 let plugins = [
-    "StaticRecipients", "SizeLimits", "Greylisting", "RateLimits", "DNSBlocklists", "Aliases", "HeaderRewrite",
-    "CallAhead", "LDAPRecipients",
+    "StaticRecipients", "LDAPRecipients", "SizeLimits", "Greylisting", "RateLimits", "DNSBlocklists", "Aliases",
+    "HeaderRewrite",
+    "CallAhead",
 ]
 
 /// A plugin sees the plugin API and nothing else of the hub; the compiler sees to it through `packageAccess: false`.
@@ -84,8 +85,6 @@ let package = Package(
         module("KeyValueStorage", ["MailHubPlugin", "SMTP", logging, grdb]),
         .systemLibrary(name: "CUnbound", providers: [.apt(["libunbound-dev"])]),
         module("DNSResolver", ["CUnbound", "MailHubPlugin", "SMTP", logging]),
-        .systemLibrary(name: "CLDAP", providers: [.apt(["libldap2-dev"])]),
-        module("LDAPClient", ["CLDAP", "MailHubPlugin", "SMTP", logging, collections]),
         .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
         module("TransportSecurity", ["COpenSSL", nioCore]),
         module(
@@ -96,6 +95,8 @@ let package = Package(
             "Delivery",
             ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "TransportSecurity", nioCore, nioPosix, logging]
         ),
+        .systemLibrary(name: "CLDAP", providers: [.apt(["libldap2-dev"])]),
+        module("LDAPClient", ["CLDAP", "MailHubPlugin", "SMTP", logging, collections]),
         module(
             "MailHubPluginTesting",
             [
@@ -108,8 +109,8 @@ let package = Package(
             "MailHub",
             [
                 "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "KeyValueStorage", "DNSResolver", "Reception",
-                "Delivery", "LDAPClient", "Administration", "TransportSecurity", nioCore, nioPosix, logging, serviceLifecycle,
-                unixSignals,
+                "Delivery", "LDAPClient", "Administration", "TransportSecurity", nioCore, nioPosix, logging,
+                serviceLifecycle, unixSignals,
             ]
         ),
         .executableTarget(
@@ -168,7 +169,8 @@ let package = Package(
         tests(
             "MailHubTests",
             [
-                "MailHub", "MailHubPlugin", "Administration", "Delivery", "LDAPClient", "MailQueue", "Reception", "SMTP",
+                "MailHub", "MailHubPlugin", "Administration", "Delivery", "LDAPClient", "MailQueue", "Reception",
+                "SMTP",
                 "StaticRecipients", "SizeLimits", logging,
             ]
         ),

@@ -11,6 +11,7 @@ import StaticRecipients
 
 /// The plugins of this executable: what `"plugin"` in config.json may name.
 let registeredPlugins: [any HubPlugin.Type] = [
-    StaticRecipients.self, SizeLimits.self, Greylisting.self, RateLimits.self, DNSBlocklists.self, Aliases.self,
-    HeaderRewrite.self, CallAhead.self, LDAPRecipients.self,
+    StaticRecipients.self, LDAPRecipients.self, SizeLimits.self, Greylisting.self, RateLimits.self, DNSBlocklists.self,
+    Aliases.self,
+    HeaderRewrite.self, CallAhead.self,
 ]

@@ -13,6 +13,8 @@ struct RouteProbeTests {
         var script = Script()
         var dialect = SMTPTransport.Dialect.smtp
         var address = "bob@b.example"
+        /// Short where the server says nothing.
+        var limit = Duration.seconds(60)
         /// The answer's first word, and for a refusal the reply's codes.
         let answer: String
         /// What the server heard behind EHLO; `nil` where that is not the point.
@@ -24,9 +26,11 @@ struct RouteProbeTests {
             features: [String] = [],
             dialect: SMTPTransport.Dialect = .smtp,
             address: String = "bob@b.example",
+            limit: Duration = .seconds(60),
             answer: String,
             lines: [String]? = nil
         ) {
+            self.limit = limit
             self.testDescription = name
             self.script = Script(features, rules)
             self.dialect = dialect
@@ -60,8 +64,8 @@ struct RouteProbeTests {
         Row("closed at RCPT", ["RCPT": .close], answer: "unavailable"),
         Row("421 at RCPT", ["RCPT": .replyAndClose("421 4.3.2 Bye")], answer: "unavailable"),
         Row("nonsense at RCPT", ["RCPT": .raw("what?\r\n")], answer: "unavailable"),
-        Row("silence at RCPT", ["RCPT": .silence], answer: "unavailable"),
-        Row("silence at the greeting", ["CONNECT": .silence], answer: "unavailable"),
+        Row("silence at RCPT", ["RCPT": .silence], limit: .milliseconds(300), answer: "unavailable"),
+        Row("silence at the greeting", ["CONNECT": .silence], limit: .milliseconds(300), answer: "unavailable"),
         Row(
             "internationalized",
             features: ["SMTPUTF8"],
@@ -79,7 +83,7 @@ struct RouteProbeTests {
     func asks(_ row: Row) async throws {
         try await ScriptedServer.run(row.script) { server in
             let mailbox = try #require(Mailbox(row.address))
-            let answer = await self.probe(port: server.port, row.dialect, limit: .milliseconds(500))
+            let answer = await self.probe(port: server.port, row.dialect, limit: row.limit)
                 .probe(mailbox, route: "store")
             #expect(self.summary(answer) == row.answer)
             if let lines = row.lines { #expect(Array(server.heard.lines.dropFirst(2)) == lines) }
@@ -90,7 +94,7 @@ struct RouteProbeTests {
     @Test("the route of the recipient's domain, where none is named")
     func routeOfDomain() async throws {
         try await ScriptedServer.run(Script()) { server in
-            let probe = self.probe(port: server.port, .smtp, limit: .seconds(5))
+            let probe = self.probe(port: server.port, .smtp, limit: .seconds(60))
             for (address, route, answer) in [
                 ("bob@b.example", nil, "exists"), ("bob@elsewhere.example", nil, "unavailable"),
                 ("bob@elsewhere.example", "store", "exists"), ("bob@b.example", "nowhere", "unavailable"),
@@ -115,7 +119,7 @@ struct RouteProbeTests {
             return (Router(routeOfDomain: [:], defaultRoute: "store", usesMX: ["store": false]), ["store": transport])
         }
         #expect(self.summary(await maildir.probe(mailbox, route: nil)) == "unavailable")
-        let down = self.probe(port: 1, .smtp, limit: .seconds(5))
+        let down = self.probe(port: 1, .smtp, limit: .seconds(60))
         #expect(self.summary(await down.probe(mailbox, route: nil)) == "unavailable")
     }
 
