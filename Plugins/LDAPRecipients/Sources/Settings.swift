@@ -103,7 +103,7 @@ extension DirectorySchema {
                 self[keyPath: path] = names
             }
         }
-        for (key, path) in Self.names where section.has(key) {
+        for (key, path) in Self.names {
             // The empty string: not used.
             if section.optionalString(key) == "" {
                 self[keyPath: path] = nil
