@@ -195,6 +195,7 @@ private final class ChainCall<Hook: Sendable, State: Sendable, Outcome: Sendable
                 }
                 do {
                     let outcome = try await step(hooked.hook, &state)
+                    guard !self.hasEnded else { return }  // left behind: later plugins were asked without it
                     if hooked.health.succeeded() { self.log(.notice, "plugin is asked again", hooked) }
                     if let outcome { return self.finish(.finished(.decided(outcome, state))) }
                 } catch {
