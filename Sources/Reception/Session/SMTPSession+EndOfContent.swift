@@ -277,6 +277,10 @@ extension SMTPSession {
             }
             return nil
         case .refuse, .hold, .bounce:
+            // Each RCPT refuses, be it because of one member of its group: the next attempt could tell nobody apart.
+            if plan.transaction.commands.allSatisfy({ plan.verdicts.refusal(at: $0) != nil }) {
+                return plan.verdicts.refusal(at: plan.envelope.recipients.indices)
+            }
             self.noteDifference(plan)
             return .verdictsDiffer
         }
