@@ -63,7 +63,12 @@ extension MailQueue {
     }
 
     /// What the sender of a message that is being accepted is told about recipients that do not take it.
-    nonisolated func notifications(about message: NewMessage, _ failures: [RecipientFailure]) async -> [NewMessage] {
+    ///
+    /// - Throws: where a notification cannot be made: then the message is not to be accepted.
+    nonisolated func notifications(
+        about message: NewMessage,
+        _ failures: [RecipientFailure]
+    ) async throws(StoreError) -> [NewMessage] {
         guard let composer = self.composer, !failures.isEmpty else { return [] }
         var envelope = message.envelope
         envelope.recipients = []
@@ -87,7 +92,11 @@ extension MailQueue {
                 content: message.content,
                 notices: letter.notices
             )
-            if let notification = await composer.compose(request) { notifications.append(notification) }
+            guard let notification = await composer.compose(request) else {
+                for notification in notifications { await self.content.discard(notification.content) }
+                throw .unavailable("no notification could be made")
+            }
+            notifications.append(notification)
         }
         return notifications
     }

@@ -99,10 +99,10 @@ package actor MailQueue {
         _ messages: [NewMessage],
         failing failures: [RecipientFailure]
     ) async throws(StoreError) {
-        var all = messages
-        if let first = messages.first { all += await self.notifications(about: first, failures) }
+        var notifications: [NewMessage] = []
+        if let first = messages.first { notifications = try await self.notifications(about: first, failures) }
         let now = self.clock.now
-        let routed = all.map { message in
+        let routed = (messages + notifications).map { message in
             RoutedMessage(message, destinations: message.envelope.recipients.map(self.route), due: now)
         }
         for message in routed { self.inbox.begin(message.message.id) }
@@ -110,6 +110,7 @@ package actor MailQueue {
             try await self.store.append(routed)
         } catch {
             for message in routed { self.inbox.end(message.message.id) }
+            for notification in notifications { await self.content.discard(notification.content) }
             throw error
         }
         for message in routed { self.inbox.post(.accepted(message)) }
