@@ -116,7 +116,10 @@ extension MailQueue {
         for id in overdue.keys { await self.flush(id) }
         for _ in 0..<Self.unsentPerTick {
             guard let id = self.unsent?.popLast() else { break }
-            await self.restoreNotices(of: id, now: now)
+            guard await self.restoreNotices(of: id, now: now) else {
+                self.unsent?.append(id)  // in a second again
+                break
+            }
             await self.flush(id)
         }
     }
@@ -141,8 +144,21 @@ extension MailQueue {
         }
     }
 
-    private func restoreNotices(of id: QueueID, now: Timestamp) async {
-        guard let message = try? await self.store.load(id, positions: nil, withContent: false) else { return }
+    /// Reads what a message's sender is yet to be told.
+    ///
+    /// - Returns: `false` where the store cannot say now.
+    private func restoreNotices(of id: QueueID, now: Timestamp) async -> Bool {
+        let loaded: LoadedMessage?
+        do {
+            loaded = try await self.store.load(id, positions: nil, withContent: false)
+        } catch .damaged(_, let reason) {
+            self.logger.error("a sender cannot be notified", metadata: ["queue-id": "\(id)", "error": "\(reason)"])
+            return true
+        } catch {
+            self.logger.error("a message cannot be read", metadata: ["queue-id": "\(id)", "error": "\(error)"])
+            return false
+        }
+        guard let message = loaded else { return true }
         let unreadable = Reply(554, EnhancedStatusCode(0, 0), "Delivery failed")
         var outcome = OutcomeRecord(id: id, contentFile: message.content.fileName)
         for recipient in message.recipients where recipient.state == .notifying {
@@ -160,6 +176,16 @@ extension MailQueue {
             }
         }
         if !outcome.removed.isEmpty { self.submit(AttemptSettlement(item: nil, outcome: outcome)) }
+        return true
+    }
+
+    /// The message with its content; without it where that is damaged: the sender must be told all the same.
+    private func loadForNotices(_ id: QueueID) async throws(StoreError) -> LoadedMessage? {
+        do {
+            return try await self.store.load(id, positions: [], withContent: true)
+        } catch .damaged {
+            return try await self.store.load(id, positions: [], withContent: false)
+        }
     }
 
     /// Sends a message's notices now, in a transaction of their own.
@@ -167,7 +193,7 @@ extension MailQueue {
         guard let pending = self.notices.removeValue(forKey: id), !pending.recipients.isEmpty else { return }
         let loaded: LoadedMessage?
         do {
-            loaded = try await self.store.load(id, positions: [], withContent: true)
+            loaded = try await self.loadForNotices(id)
         } catch {
             self.logger.error("a message cannot be read", metadata: ["queue-id": "\(id)", "error": "\(error)"])
             // Later again, unless something newer has been said meanwhile.
