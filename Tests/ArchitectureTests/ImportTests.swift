@@ -115,7 +115,7 @@ struct ImportTests {
     /// The modules that a file imports, whatever the access level and attributes.
     static func imports(of file: URL) throws -> [String] {
         try String(contentsOf: file, encoding: .utf8).split(separator: "\n").compactMap { line in
-            guard line.first != " " else { return nil }  // text of a template
+            guard !line.hasPrefix(" ") else { return nil }  // text that a command writes
             let words = line.split(separator: " ").map(String.init)
             guard let position = words.firstIndex(of: "import"), position <= 3,
                 words[..<position].allSatisfy({ $0.hasPrefix("@") || Self.levels.contains($0) }),

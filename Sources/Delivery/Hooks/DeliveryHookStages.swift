@@ -178,13 +178,15 @@ private struct OutgoingContent: MessageContent {
     func forEachPiece(_ body: (ByteBuffer) async throws -> Void) async throws {
         if self.head.readableBytes > 0 { try await body(self.head) }
         var skip = self.skipped
-        try await self.directory.forEachPiece(of: self.content) { (piece) async throws(any Error) in
-            var piece = piece
-            let count = min(skip, piece.readableBytes)
-            piece.moveReaderIndex(forwardBy: count)
-            skip -= count
-            if piece.readableBytes > 0 { try await body(piece) }
-        }
+        do {
+            try await self.directory.forEachPiece(of: self.content) { (piece) async throws(any Error) in
+                var piece = piece
+                let count = min(skip, piece.readableBytes)
+                piece.moveReaderIndex(forwardBy: count)
+                skip -= count
+                if piece.readableBytes > 0 { try await body(piece) }
+            }
+        } catch { throw error.cause }
     }
 }
 

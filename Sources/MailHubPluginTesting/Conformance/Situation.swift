@@ -74,17 +74,17 @@ struct Situation: Sendable {
             let commands = ["EHLO c.example", "MAIL FROM:<a@example.net>", "RCPT TO:<ann@example.org>", "DATA", "RSET"]
             for order in Self.orders(of: commands) {
                 let client = try await hub.connect()
-                for line in order + order { guard try await Self.say(line, client) else { break } }
+                for line in order { guard try await Self.say(line, client) else { break } }
                 await client.disconnect()
             }
         },
         Situation(name: "garbage") { hub in
             var noise: UInt64 = 0x9E37_79B9_7F4A_7C15
-            for round in 0..<50 {
+            for round in 0..<25 {
                 let client = try await hub.connect()
                 await client.send(octets: Array("EHLO c.example\r\nMAIL FROM:<a@example.net>\r\n".utf8))
                 var octets: [UInt8] = []
-                for _ in 0..<(round * 40) {
+                for _ in 0..<(round * 80) {
                     noise = noise &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
                     octets.append(UInt8(truncatingIfNeeded: noise >> 33))
                 }
@@ -95,7 +95,7 @@ struct Situation: Sendable {
         },
         Situation(name: "thousands of recipients") { hub in
             let client = try await Self.greeted(hub)
-            for round in 0..<3 {
+            for round in 0..<2 {
                 let lines =
                     ["MAIL FROM:<a@example.net>"]
                     + (0..<1000).map { "RCPT TO:<user\(round * 1000 + $0)@example.org>" } + ["RSET"]
@@ -183,7 +183,7 @@ struct Situation: Sendable {
                 + String(repeating: "Subject: \u{FC}\r\nFrom: =?utf-8?Q?=FF?= <a@b>\r\n", count: 300) + "\r\nHi\r\n"
         },
         Self.content("a huge content") {
-            "Subject: x\r\n\r\n" + String(repeating: "0123456789abcdef\r\n", count: 200_000)
+            "Subject: x\r\n\r\n" + String(repeating: "0123456789abcdef\r\n", count: 60_000)
         },
         Self.content("a content of control characters") { "Subject: \u{1}\u{7F}\r\n\r\n\u{0}\u{1B}[2J\u{8}\r\n" },
     ]

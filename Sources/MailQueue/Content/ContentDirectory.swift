@@ -125,4 +125,12 @@ package enum ContentReadingFailure<Consumer: Error>: Error {
     case store(StoreError)
     /// The reader's own error.
     case consumer(Consumer)
+
+    /// The error itself: for readers whose contract is to throw what their consumer throws.
+    package var cause: any Error {
+        switch self {
+        case .store(let error): error
+        case .consumer(let error): error
+        }
+    }
 }

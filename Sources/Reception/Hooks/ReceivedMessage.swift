@@ -25,12 +25,14 @@ struct PluginContent: MessageContent {
 
     func forEachPiece(_ body: (ByteBuffer) async throws -> Void) async throws {
         var skip = self.message.traceLength + self.offset
-        try await self.message.directory.forEachPiece(of: self.message.content) { (piece) async throws(any Error) in
-            var piece = piece
-            let skipped = min(skip, piece.readableBytes)
-            piece.moveReaderIndex(forwardBy: skipped)
-            skip -= skipped
-            if piece.readableBytes > 0 { try await body(piece) }
-        }
+        do {
+            try await self.message.directory.forEachPiece(of: self.message.content) { (piece) async throws(any Error) in
+                var piece = piece
+                let skipped = min(skip, piece.readableBytes)
+                piece.moveReaderIndex(forwardBy: skipped)
+                skip -= skipped
+                if piece.readableBytes > 0 { try await body(piece) }
+            }
+        } catch { throw error.cause }
     }
 }

@@ -70,9 +70,16 @@ private struct EditedContent: MessageContent {
     func forEachPiece(_ body: (ByteBuffer) async throws -> Void) async throws {
         var header = ByteBuffer()
         self.state.header.write(into: &header)
-        try await body(header)
-        if let replaced = self.state.body { return try await body(replaced) }
+        try await Self.inPieces(header, body)
+        if let replaced = self.state.body { return try await Self.inPieces(replaced, body) }
         try await PluginContent(message: self.state.message, offset: self.state.headerLength).forEachPiece(body)
+    }
+
+    private static func inPieces(_ buffer: ByteBuffer, _ body: (ByteBuffer) async throws -> Void) async throws {
+        var rest = buffer
+        while rest.readableBytes > 0, let piece = rest.readSlice(length: min(rest.readableBytes, 65_536)) {
+            try await body(piece)
+        }
     }
 }
 

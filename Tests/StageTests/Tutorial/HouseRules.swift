@@ -6,6 +6,7 @@ public struct HouseRules: RecipientHook, HeaderHook {
     private let left: Mailbox?
     private let reader: Mailbox?
 
+    /// Reads `"field"`, `"left"` and `"reader"`.
     public init(configuration: ConfigurationSection, services: PluginServices) throws {
         self.field = configuration.requiredString("field")
         self.left = configuration.mailbox("left")
@@ -15,6 +16,7 @@ public struct HouseRules: RecipientHook, HeaderHook {
     /// What `mailhub check` compares between plugins.
     public var edits: Set<EditTarget> { self.left == nil ? [] : [.recipients] }
 
+    /// Sends mail for who has left to somebody who reads it.
     public func recipient(
         _ recipient: EnvelopeRecipient,
         _ transaction: TransactionContext,
@@ -24,6 +26,7 @@ public struct HouseRules: RecipientHook, HeaderHook {
         return .change([.replace(reader)])
     }
 
+    /// Refuses what has the field.
     public func header(
         _ message: MessageContext,
         _ transaction: TransactionContext,
