@@ -146,10 +146,21 @@ final class Greylist: Sendable {
 
     // MARK: The operator
 
-    /// Entries in the order of their keys.
-    func entries(withPrefix prefix: String, limit: Int) async throws -> [KeyedValue] {
-        try await self.store.entries(withPrefix: prefix, after: nil, limit: limit)
+    /// The first entries whose keys contain a text, in the order of their keys.
+    func entries(containing text: String, limit: Int) async throws -> [KeyedValue] {
+        let text = text.lowercased()
+        var found: [KeyedValue] = []
+        var last: String?
+        repeat {
+            let page = try await self.store.entries(withPrefix: "", after: last, limit: Self.page)
+            found += page.filter { text.isEmpty || $0.key.lowercased().contains(text) }
+            last = page.count < Self.page ? nil : page.last?.key
+        } while last != nil && found.count < limit
+        return Array(found.prefix(limit))
     }
+
+    /// Entries read at once.
+    private static let page = 1000
 
     func remove(_ key: String) async throws -> Bool { try await self.store.remove(key) }
 }

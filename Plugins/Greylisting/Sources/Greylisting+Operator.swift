@@ -5,7 +5,10 @@ extension Greylisting: OperatorHook {
     /// `list`, `pass` and `remove`.
     public var operatorVerbs: [(usage: String, does: String)] {
         [
-            ("list [PREFIX] [--limit N]", "shows what is remembered, by kind: triplet, network, pass"),
+            (
+                "list [TEXT] [--limit N]",
+                "shows what is remembered: of kind triplet, network or pass, or with TEXT in it"
+            ),
             ("pass DOMAIN --for DURATION", "lets mail from a domain and those below it through"),
             ("remove KEY", "forgets an entry, whose key is as list shows it"),
         ]
@@ -35,12 +38,12 @@ extension Greylisting: OperatorHook {
         }
     }
 
-    private func list(_ prefix: String, limit: Int) async throws -> OperatorAnswer {
-        let entries = try await self.greylist.entries(withPrefix: prefix, limit: limit + 1)
+    private func list(_ text: String, limit: Int) async throws -> OperatorAnswer {
+        let entries = try await self.greylist.entries(containing: text, limit: limit + 1)
         let rows = entries.prefix(limit).map { entry in
             [entry.key, Self.state(of: entry), entry.value.expires.map(Self.text) ?? "never"]
         }
-        let lines = entries.count > limit ? ["there are more: give a PREFIX, or --limit"] : []
+        let lines = entries.count > limit ? ["there are more: give a TEXT, or --limit"] : []
         return OperatorAnswer(columns: ["key", "state", "expires"], rows: rows, lines: lines)
     }
 

@@ -36,7 +36,9 @@ struct GreylistingOperatorTests {
         let some = OperatorRequest(verb: "list", arguments: ["triplet"], options: ["limit": "1"])
         let answer = try await self.plugin.operate(some)
         #expect(answer.rows.count == 1)
-        #expect(answer.lines == ["there are more: give a PREFIX, or --limit"])
+        #expect(answer.lines == ["there are more: give a TEXT, or --limit"])
+        let sender = OperatorRequest(verb: "list", arguments: ["B@Example.com"])
+        #expect(try await self.plugin.operate(sender).rows.map(\.first) == [waiting])
 
         let remove = OperatorRequest(verb: "remove", arguments: waiting.split(separator: " ").map { String($0) })
         #expect(try await self.plugin.operate(remove).lines == ["removed"])

@@ -28,7 +28,7 @@ struct GreylistCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "list",
             abstract: "Shows who waits, who has passed, and who is let through.",
-            usage: "mailhub greylist list [<text>] [--plugin <name>] [--json]",
+            usage: "mailhub greylist list [<text>] [--limit <number>] [--plugin <name>]",
             discussion: """
                 EXAMPLES:
                   mailhub greylist list
@@ -41,8 +41,15 @@ struct GreylistCommand: AsyncParsableCommand {
         @Argument(help: "Only entries that contain this text.")
         var text: String?
 
+        @Option(help: ArgumentHelp("How many at most.", valueName: "number"))
+        var limit = 1000
+
         func run() async throws {
-            let request = PluginRequest(verb: "list", arguments: self.text.map { [$0] } ?? [])
+            let request = PluginRequest(
+                verb: "list",
+                arguments: self.text.map { [$0] } ?? [],
+                options: ["limit": "\(self.limit)"]
+            )
             try await self.connection.run(request, of: self.options.plugin, json: self.options.json)
         }
     }
@@ -80,20 +87,20 @@ struct GreylistCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "remove",
             abstract: "Forgets an entry, named as `list` shows it.",
-            usage: "mailhub greylist remove <key> [--plugin <name>] [--json]",
+            usage: "mailhub greylist remove <key> ... [--plugin <name>] [--json]",
             discussion: """
                 EXAMPLE:
-                  mailhub greylist remove pass/example.net
+                  mailhub greylist remove pass example.net
                 """
         )
         @OptionGroup var connection: ConnectionOptions
         @OptionGroup var options: Options
 
-        @Argument(help: "The entry's key.")
-        var key: String
+        @Argument(help: "The entry's key, spaces and all.")
+        var key: [String]
 
         func run() async throws {
-            let request = PluginRequest(verb: "remove", arguments: [self.key])
+            let request = PluginRequest(verb: "remove", arguments: self.key)
             try await self.connection.run(request, of: self.options.plugin, json: self.options.json)
         }
     }
