@@ -156,12 +156,15 @@ let package = Package(
         + plugin("StaticRecipients") + plugin("SizeLimits")
 )
 
-/// The executable has every plugin: `+ plugin("Name")` above is all that the manifest needs to know of a new one.
+/// The executable has every plugin, and each is a product, for executables that embed the hub: `+ plugin("Name")` above is all
+/// that the manifest needs to know of a new one.
+let pluginTargets = package.targets.filter { $0.path?.hasPrefix("Plugins/") ?? false && $0.type == .regular }
+package.products += pluginTargets.map { .library(name: $0.name, targets: [$0.name]) }
 for command in package.targets where command.name == "MailHubCommand" {
     let named = command.dependencies.compactMap { dependency -> String? in
         if case .byNameItem(let name, _) = dependency { name } else { nil }
     }
-    for plugin in package.targets where plugin.path?.hasPrefix("Plugins/") ?? false && plugin.type == .regular {
-        if !named.contains(plugin.name) { command.dependencies.append(.init(stringLiteral: plugin.name)) }
+    for plugin in pluginTargets where !named.contains(plugin.name) {
+        command.dependencies.append(.init(stringLiteral: plugin.name))
     }
 }
