@@ -23,7 +23,7 @@ struct HelpTests {
     }
 
     @Test func `All commands are there`() {
-        #expect(Self.commands.count == 24)
+        #expect(Self.commands.count == 25)
     }
 
     @Test(arguments: commands.indices)

@@ -52,8 +52,9 @@ public final class TemporaryDirectory {
     deinit { try? FileManager.default.removeItem(at: self.url) }
 }
 
-/// Starts a program with no signal blocked: threads of a pool block them, and a program inherits what the thread that starts
-/// it has blocked. SIGTERM would never reach it.
+/// Starts a program with no signal blocked.
+///
+/// Threads of a pool block them, and a program inherits what the thread that starts it has blocked: SIGTERM would never reach it.
 func launch(_ process: Process) throws {
     var none = sigset_t()
     var before = sigset_t()

@@ -6,6 +6,7 @@ public struct HouseRules: RecipientHook, HeaderHook {
     private let left: Mailbox?
     private let reader: Mailbox?
 
+    /// Reads `"field"`, `"left"` and `"reader"`.
     public init(configuration: ConfigurationSection, services: PluginServices) throws {
         self.field = configuration.requiredString("field")
         self.left = configuration.mailbox("left")
@@ -15,6 +16,7 @@ public struct HouseRules: RecipientHook, HeaderHook {
     /// What `mailhub check` compares between plugins.
     public var edits: Set<EditTarget> { self.left == nil ? [] : [.recipients] }
 
+    /// Hands the mail of who has left to the reader.
     public func recipient(
         _ recipient: EnvelopeRecipient,
         _ transaction: TransactionContext,
@@ -24,6 +26,7 @@ public struct HouseRules: RecipientHook, HeaderHook {
         return .change([.replace(reader)])
     }
 
+    /// Refuses a message with the field.
     public func header(
         _ message: MessageContext,
         _ transaction: TransactionContext,
