@@ -136,10 +136,8 @@ let package = Package(
         tests("MailHubPluginTestingTests", ["MailHubPluginTesting", "MailHubPlugin", "SMTP", logging]),
         tests(
             "StageTests",
-            [
-                "MailHubPluginTesting", "MailHubPlugin", "InternetMessage", "SMTP", "StaticRecipients", "SizeLimits",
-                logging,
-            ]
+            ["MailHubPluginTesting", "MailHubPlugin", "InternetMessage", "SMTP", logging]
+                + plugins.map { .init(stringLiteral: $0) }
         ),
         tests("IntegrationTests", ["TestSupport", "MailHubCommand"]),
         tests(
@@ -189,12 +187,15 @@ let package = Package(
         + plugins.flatMap { plugin($0) }
 )
 
-/// The executable has every plugin: `+ plugin("Name")` above is all that the manifest needs to know of a new one.
+/// The executable has every plugin, and each is a product, for executables that embed the hub: `+ plugin("Name")` above is all
+/// that the manifest needs to know of a new one.
+let pluginTargets = package.targets.filter { $0.path?.hasPrefix("Plugins/") ?? false && $0.type == .regular }
+package.products += pluginTargets.map { .library(name: $0.name, targets: [$0.name]) }
 for command in package.targets where command.name == "MailHubCommand" {
     let named = command.dependencies.compactMap { dependency -> String? in
         if case .byNameItem(let name, _) = dependency { name } else { nil }
     }
-    for plugin in package.targets where plugin.path?.hasPrefix("Plugins/") ?? false && plugin.type == .regular {
-        if !named.contains(plugin.name) { command.dependencies.append(.init(stringLiteral: plugin.name)) }
+    for plugin in pluginTargets where !named.contains(plugin.name) {
+        command.dependencies.append(.init(stringLiteral: plugin.name))
     }
 }

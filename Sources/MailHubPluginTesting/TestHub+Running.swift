@@ -1,9 +1,9 @@
 import MailHubPlugin
 
 extension TestHub {
-    /// Runs what plugins do beside the sessions, `SessionObserver`s and `PluginTask`s, while `body` runs.
+    /// Runs what plugins do beside the sessions while `body` runs: `SessionObserver`s and `PluginTask`s.
     ///
-    /// Behind it, observers see the end of their stream, and tasks are cancelled. Once for each hub.
+    /// Behind that observers see the end of their stream, and tasks are cancelled. Once for each hub.
     ///
     /// - Throws: what `body` throws; what a task throws is thrown away, as the hub would only log it.
     public func running<Result: Sendable>(

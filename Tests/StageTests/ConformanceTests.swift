@@ -1,5 +1,12 @@
+import Aliases
+import CallAhead
+import DNSBlocklists
+import Greylisting
+import HeaderRewrite
+import LDAPRecipients
 import MailHubPlugin
 import MailHubPluginTesting
+import RateLimits
 import SizeLimits
 import StaticRecipients
 import Testing
@@ -81,6 +88,25 @@ struct ShippedPlugin: CustomTestStringConvertible, Sendable {
         ShippedPlugin(
             type: SizeLimits.self,
             configuration: #"{ "message": "1MiB", "domains": { "example.org": "100KiB" } }"#
+        ),
+        ShippedPlugin(
+            type: Aliases.self,
+            configuration: #"{ "aliases": { "ann@example.org": ["bob@example.org", "eve@example.org"] } }"#
+        ),
+        ShippedPlugin(type: LDAPRecipients.self),
+        ShippedPlugin(type: CallAhead.self),
+        ShippedPlugin(type: Greylisting.self),
+        ShippedPlugin(
+            type: RateLimits.self,
+            configuration: #"{ "limits": [{ "by": "client", "messages": 2, "per": "1m" }] }"#
+        ),
+        ShippedPlugin(
+            type: DNSBlocklists.self,
+            configuration: #"{ "lists": [{ "zone": "bl.example.net" }] }"#
+        ),
+        ShippedPlugin(
+            type: HeaderRewrite.self,
+            configuration: #"{ "rules": [{ "action": "add", "field": "X-Seen", "value": "yes" }] }"#
         ),
     ]
 }

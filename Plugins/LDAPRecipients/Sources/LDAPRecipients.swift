@@ -8,6 +8,9 @@ public struct LDAPRecipients: RecipientResolver, RecipientHook {
     let index: SurvivalIndex
     let services: PluginServices
 
+    /// Aliases and groups lead elsewhere, and a host may name a route.
+    public var edits: Set<EditTarget> { [.recipients, .route] }
+
     /// Reads the keys that the README lists.
     public init(configuration: ConfigurationSection, services: PluginServices) throws {
         let settings = Settings(reading: configuration, services)

@@ -5,6 +5,9 @@ public struct StaticRecipients: RecipientResolver {
     private let table: RecipientTable
     private let served: Set<Domain>
 
+    /// Aliases and groups lead elsewhere.
+    public var edits: Set<EditTarget> { [.recipients] }
+
     /// Reads the keys that the README lists; all that is wrong with the entries is reported, not just the first.
     public init(configuration: ConfigurationSection, services: PluginServices) throws {
         self.table = RecipientTable(reading: configuration)

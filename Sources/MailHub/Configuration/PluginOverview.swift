@@ -30,7 +30,10 @@ public struct PluginOverview: Sendable {
         for entry in plugins {
             for target in entry.plugin.edits { writers[target, default: []].append(entry.name) }
         }
-        self.conflicts = writers.filter { $0.value.count > 1 }.map { Conflict(target: $0.key, plugins: $0.value) }
-            .sorted { $0.target.description < $1.target.description }
+        // What recipients become adds up: each plugin sees what those before it have made of them.
+        self.conflicts = writers.filter { $0.value.count > 1 && $0.key != .recipients }.map {
+            Conflict(target: $0.key, plugins: $0.value)
+        }
+        .sorted { $0.target.description < $1.target.description }
     }
 }

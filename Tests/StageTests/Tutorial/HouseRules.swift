@@ -16,7 +16,7 @@ public struct HouseRules: RecipientHook, HeaderHook {
     /// What `mailhub check` compares between plugins.
     public var edits: Set<EditTarget> { self.left == nil ? [] : [.recipients] }
 
-    /// Sends mail for who has left to somebody who reads it.
+    /// Hands the mail of who has left to the reader.
     public func recipient(
         _ recipient: EnvelopeRecipient,
         _ transaction: TransactionContext,
@@ -26,7 +26,7 @@ public struct HouseRules: RecipientHook, HeaderHook {
         return .change([.replace(reader)])
     }
 
-    /// Refuses what has the field.
+    /// Refuses a message with the field.
     public func header(
         _ message: MessageContext,
         _ transaction: TransactionContext,
