@@ -63,6 +63,25 @@ struct FailureTests {
         #expect(scribe.count("next \(row.stage.rawValue)") == (row.reachesNext ? 1 : 0))
     }
 
+    @Test(
+        "An answer behind the time limit is thrown away: the plugins behind it are asked once",
+        arguments: [false, true]
+    )
+    func late(ignores: Bool) async throws {
+        let scribe = Scribe()
+        defer { scribe.release() }
+        let hub = try TestHub([
+            ProbedStage.sender.probe("probe", scribe, ignoresFailure: ignores) { .answerLate },
+            ProbedStage.sender.probe("next", scribe, ignoresFailure: ignores) { .next },
+        ])
+        let reply = try await StageDrive(hub: hub).reply(at: .sender, whileHanging: scribe)
+        #expect(reply.hasPrefix(ignores ? "250" : "451"), "\(reply)")
+        scribe.release()
+        try await scribe.has("probe late")
+        await hub.advance(by: .seconds(1))
+        #expect(scribe.count("next sender") == (ignores ? 1 : 0))
+    }
+
     @Test("A stage may have a time limit of its own", arguments: ProbedStage.allCases)
     func limits(_ stage: ProbedStage) async throws {
         let scribe = Scribe()

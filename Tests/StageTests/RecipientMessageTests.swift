@@ -3,11 +3,20 @@ import MailHubPluginTesting
 import Testing
 
 /// Answers for each recipient as the local part says.
-private struct ByRecipient: RecipientMessageHook, QueuedHook {
+private struct ByRecipient: RecipientHook, RecipientMessageHook, QueuedHook {
     let scribe: Scribe
 
     init(scribe: Scribe) { self.scribe = scribe }
     init(configuration: ConfigurationSection, services: PluginServices) throws { self.scribe = Scribe() }
+
+    func recipient(
+        _ recipient: EnvelopeRecipient,
+        _ transaction: TransactionContext,
+        _ session: SessionContext
+    ) async throws -> RecipientOutcome {
+        guard recipient.mailbox.localPart.value == "group" else { return .next }
+        return .change([.expand(["ann", "no"].compactMap { Mailbox("\($0)@example.org") }, owner: nil)])
+    }
 
     func message(
         _ message: MessageContext,
@@ -91,6 +100,11 @@ struct RecipientMessageTests {
             reply: "250 2.0.0",
             stored: ["body body-2", "ann"]
         ),
+        // A group with a member that refuses: nobody could tell it apart the next time.
+        Row(rule: "refuse", recipients: ["group"], reply: "550 5.7.1 Not for no", stored: []),
+        Row(rule: "refuse", recipients: ["group", "later"], reply: "450 4.7.1 Later", stored: []),
+        Row(rule: "refuse", recipients: ["group", "ann"], reply: "451 4.7.1", stored: []),
+        Row(rule: "hold", recipients: ["group"], reply: "250 2.0.0", stored: ["ann", "!no"]),
         Row(rule: "hold", recipients: ["ann", "no"], reply: "250 2.0.0", stored: ["ann", "!no"]),
         Row(rule: "hold", recipients: ["ann", "later"], reply: "451 4.7.1", stored: []),
         Row(rule: "hold", recipients: ["no", "no-2"], reply: "550 5.7.1", stored: []),

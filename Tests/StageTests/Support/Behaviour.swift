@@ -14,6 +14,8 @@ enum Behaviour: Sendable {
     case hang
     /// Does not answer until the scribe lets it go, cancelled or not; then refuses.
     case hangOn
+    /// The same, but then it answers `next`.
+    case answerLate
 }
 
 /// Thrown by probes.
@@ -82,6 +84,10 @@ extension Behaviour {
         case .hangOn:
             await scribe.hangOn()
             return .reject(Reply(550, EnhancedStatusCode(7, 1), "Too late"))
+        case .answerLate:
+            await scribe.hangOn()
+            scribe.note("\(name) late")
+            return .next
         case .next, .accept, .reject, .defer, .disconnect, .discard, .hold:
             return self
         }
