@@ -53,7 +53,7 @@ struct TLSHookTests {
             reply: "421 4.7.0 hub.example.org Go"
         ),
         Row(mode: .startTLS, outcome: .next, reply: "250-hub.example.org greets c.example"),
-        Row(mode: .startTLS, outcome: .reject(Reply(550, .init(7, 1), "Not you")), reply: "503 5.5.1 No service"),
+        Row(mode: .startTLS, outcome: .reject(Reply(550, .init(7, 1), "Not you")), reply: "554 5.7.1 Not you"),
         Row(mode: .startTLS, outcome: .disconnect(Reply(554, .init(7, 0), "Go")), reply: "554 5.7.0 Go"),
     ]
 

@@ -95,7 +95,10 @@ extension SMTPSession {
         guard await self.secure(with: handler) else { return }
         await self.askAboutTLS()
         guard !self.isClosing else { return }
-        self.sequence.connected(isRefused: self.tlsRefusal != nil)
+        guard let refusal = self.tlsRefusal else { return self.sequence.connected(isRefused: false) }
+        // RFC 3207 section 4.1: there is no greeting to say it in, so each command but QUIT is told.
+        let reply = Reply(554, refusal.enhanced ?? .init(7, 0), refusal.text)
+        self.sequence.connected(isRefused: true, with: reply)
     }
 
     /// The handshake of a listener with implicit TLS, before the greeting.

@@ -41,6 +41,8 @@ package struct CommandSequence: Sendable {
         case closing
     }
     private var state = State.connecting
+    /// What a refused client is answered until QUIT.
+    private var refusal = Reply.refusedSession
 
     /// Whether the listener speaks LMTP.
     private let isLMTP: Bool
@@ -95,8 +97,11 @@ package struct CommandSequence: Sendable {
     // MARK: Connection
 
     /// The connect hooks have answered.
-    package mutating func connected(isRefused: Bool) {
+    ///
+    /// - Parameter refusal: what a refused client is answered until QUIT: 503 behind a greeting of 554 (RFC 5321 section 3.1).
+    package mutating func connected(isRefused: Bool, with refusal: Reply = .refusedSession) {
         guard case .connecting = self.state else { return self.misfit() }
+        self.refusal = refusal
         self.state = isRefused ? .refused : .ready(nil)
     }
 
@@ -108,7 +113,7 @@ package struct CommandSequence: Sendable {
     /// - Returns: the reply where it is refused; then nothing has changed.
     package mutating func startTLS() -> Reply? {
         switch self.state {
-        case .refused: return .refusedSession
+        case .refused: return self.refusal
         case .ready:
             self.state = .connecting
             return nil
@@ -128,7 +133,7 @@ package struct CommandSequence: Sendable {
             return .reply(self.isLMTP ? .useLHLO : .unrecognized)
         }
         switch self.state {
-        case .refused: return .reply(.refusedSession)
+        case .refused: return .reply(self.refusal)
         case .ready(let previous):
             self.state = .helloPending(hello, previous: previous, nil, .none)
             return .askHooks
@@ -167,7 +172,7 @@ package struct CommandSequence: Sendable {
     /// MAIL: opens a transaction; only one may be open (RFC 5321 section 4.1.1.2).
     package mutating func mail(_ envelope: Envelope) -> Action {
         switch self.state {
-        case .refused: return .reply(.refusedSession)
+        case .refused: return .reply(self.refusal)
         case .ready(nil): return .reply(.helloFirst)
         case .ready(.some(let hello)):
             self.state = .senderPending(hello, envelope)
@@ -204,7 +209,7 @@ package struct CommandSequence: Sendable {
     ///   dropped or expanded.
     package mutating func recipient(accepted: Int) -> Action {
         switch self.state {
-        case .refused: return .reply(.refusedSession)
+        case .refused: return .reply(self.refusal)
         case .ready: return .reply(.mailFirst)
         case .transaction(_, _, .chunks): return .reply(.chunkingInProgress)
         case .transaction(let hello, let envelope, .none):
@@ -241,7 +246,7 @@ package struct CommandSequence: Sendable {
     /// RSET (RFC 5321 section 4.1.1.5).
     package mutating func reset() -> Reply {
         switch self.state {
-        case .refused: return .refusedSession
+        case .refused: return self.refusal
         case .ready: return .ok
         case .transaction(let hello, _, _):
             self.state = .ready(hello)
@@ -255,7 +260,7 @@ package struct CommandSequence: Sendable {
 
     /// A command that changes nothing: NOOP, HELP, VRFY, EXPN (section 4.1.1.6), or one that was refused already.
     package func passive(_ reply: Reply) -> Reply {
-        if case .refused = self.state { return .refusedSession }
+        if case .refused = self.state { return self.refusal }
         return reply
     }
 
@@ -272,7 +277,7 @@ extension CommandSequence {
     /// - Parameter hasRecipients: whether a RCPT of this transaction was accepted, even if it came to nothing (dropped).
     package mutating func data(hasRecipients: Bool) -> Action {
         switch self.state {
-        case .refused: return .reply(.refusedSession)
+        case .refused: return .reply(self.refusal)
         case .ready: return .reply(.mailFirst)
         case .transaction(_, _, .chunks): return .reply(.chunkingInProgress)
         case .transaction(let hello, let envelope, .none):
@@ -299,7 +304,7 @@ extension CommandSequence {
     /// BDAT.
     package mutating func chunk(hasRecipients: Bool) -> ChunkAction {
         switch self.state {
-        case .refused: return .discard(.refusedSession)
+        case .refused: return .discard(self.refusal)
         case .ready: return .discard(.mailFirst)
         case .transaction(let hello, let envelope, .chunks):
             self.state = .receiving(hello, envelope, .chunks)
