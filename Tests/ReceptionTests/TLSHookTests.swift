@@ -11,7 +11,7 @@ import TransportSecurity
 
 @testable import Reception
 
-@Suite("RFC 3207 section 4.1: what the hub makes of an encrypted connection is for plugins to say")
+@Suite("RFC 3207 section 4.1 (S3207-4.1-02): what the hub makes of an encrypted connection is for plugins to say")
 struct TLSHookTests {
     /// Answers as it is told, and keeps what it saw.
     final class Doorman: HubPlugin, TLSHook, HelloHook {

@@ -67,7 +67,7 @@ struct DeliveryTLSTests {
         ),
     ]
 
-    @Test("policies and next hops")
+    @Test("policies and next hops (S3207-6-01, S7817-3-01)")
     func policies() async throws {
         try await onThread {
             let directory = try TemporaryDirectory()

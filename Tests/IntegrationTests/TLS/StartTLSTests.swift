@@ -4,7 +4,12 @@ import Testing
 
 @Suite("RFC 3207 and RFC 8314: TLS of listeners, with real clients", .serialized)
 struct StartTLSTests {
-    @Test("what came in the clear behind STARTTLS is dropped, EHLO is forgotten, STARTTLS is not offered again")
+    @Test(
+        """
+        what came in the clear behind STARTTLS is dropped, EHLO is forgotten, STARTTLS is not offered again \
+        (S3207-4-01, S3207-4.2-01, S3207-4.2-02, S3207-4.2-04)
+        """
+    )
     func commandInjection() async throws {
         try await onThread {
             guard let scene = try TLSScene() else { return }
@@ -47,7 +52,7 @@ struct StartTLSTests {
         }
     }
 
-    @Test("STARTTLS where there is none, in a transaction, and with something else in place of a handshake")
+    @Test("STARTTLS where there is none, in a transaction, and with no handshake behind it (S3207-4-04)")
     func misplaced() async throws {
         try await onThread {
             guard let scene = try TLSScene() else { return }
@@ -91,7 +96,7 @@ struct StartTLSTests {
         }
     }
 
-    @Test("with starttls-required, everything else is answered with 530 (RFC 3207 section 4)")
+    @Test("with starttls-required, everything else is answered with 530 (S3207-4-03, S3207-6-01)")
     func required() async throws {
         try await onThread {
             guard let scene = try TLSScene(mode: "starttls-required") else { return }

@@ -7,7 +7,7 @@ struct TestSSLTests {
     /// What testssl.sh says of the certificate of a test, and of CBC suites that old peers need.
     private static let expected = ["LUCKY13", "BREACH"]
 
-    @Test("protocols and vulnerabilities", arguments: ["starttls", "implicit"])
+    @Test("protocols and vulnerabilities (S8314-4-01)", arguments: ["starttls", "implicit"])
     func scan(mode: String) async throws {
         try await onThread { try Self.scan(mode) }
     }
