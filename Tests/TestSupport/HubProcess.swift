@@ -84,7 +84,7 @@ public final class HubProcess {
         self.process.standardOutput = handle
         self.process.standardError = handle
         try launch(self.process)
-        let deadline = Date(timeIntervalSinceNow: 60)
+        let deadline = Date(timeIntervalSinceNow: 240)
         while true {
             if let client = try? SMTPTestClient(port: self.port) {
                 client.close()

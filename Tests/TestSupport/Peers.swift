@@ -127,7 +127,7 @@ public struct Peer: Sendable {
         var attempts = 0
         while true {
             let process = try self.launched(arguments, folder: folder, log: log)
-            let deadline = Date(timeIntervalSinceNow: 30)
+            let deadline = Date(timeIntervalSinceNow: 240)
             while process.isRunning, Date() < deadline {
                 if RunningPeer.answers(port, at: address) { return RunningPeer(process: process) }
                 usleep(10_000)

@@ -6,7 +6,7 @@ public final class SMTPTestClient {
     private var unread: [UInt8] = []
 
     /// Connects, and reads the greeting.
-    public init(port: Int, timeout seconds: Int = 30) throws {
+    public init(port: Int, timeout seconds: Int = 240) throws {
         self.socket = Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var limit = timeval(tv_sec: seconds, tv_usec: 0)
         setsockopt(self.socket, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))

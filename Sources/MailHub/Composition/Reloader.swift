@@ -17,6 +17,9 @@ actor Reloader {
     private let plugins: PluginsService
     private let derive: @Sendable (HubConfiguration) -> LiveConfiguration.Snapshot
     private let logger: Logger
+    private var isReloading = false
+    /// Who came while a reload was under way.
+    private var waiting: [CheckedContinuation<Void, Never>] = []
 
     init(
         path: String,
@@ -40,7 +43,17 @@ actor Reloader {
     }
 
     /// Sessions that are open keep what they began with; new ones, and all deliveries, go by the new configuration.
+    ///
+    /// One at a time: a signal and a command at once, or two signals, are carried out one after the other.
     func reload() async throws -> ReloadReport {
+        while self.isReloading { await withCheckedContinuation { self.waiting.append($0) } }
+        self.isReloading = true
+        defer {
+            self.isReloading = false
+            let next = self.waiting
+            self.waiting = []
+            for continuation in next { continuation.resume() }
+        }
         do {
             let configuration = try HubConfigurationReader.read(path: self.path, registry: self.registry)
             let old = self.live.current.configuration

@@ -178,7 +178,7 @@ package final class SessionClient: Sendable {
 
     /// The next line of a reply without its CRLF; `nil` when the server has closed the connection.
     package func line() async throws -> String? {
-        for _ in 0..<10_000 {
+        for _ in 0..<60_000 {
             let isClosed = !self.channel.isActive
             try await self.collect()
             if let line = self.takeLine() { return line }
@@ -207,7 +207,7 @@ package final class SessionClient: Sendable {
 
     /// Waits until the session has nothing under way: it asks for input, or has ended.
     package func quiet() async throws {
-        for _ in 0..<10_000 {
+        for _ in 0..<60_000 {
             await self.settle()
             let isIdle = await self.session.isIdle
             if isIdle || self.isFinished.value {
@@ -224,7 +224,7 @@ package final class SessionClient: Sendable {
 
     /// Waits until the session is over.
     package func finished() async throws {
-        for _ in 0..<10_000 {
+        for _ in 0..<60_000 {
             if self.isFinished.value { return }
             await self.settle()
             try await Task.sleep(for: .milliseconds(1))

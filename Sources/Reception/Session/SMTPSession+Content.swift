@@ -82,6 +82,7 @@ extension SMTPSession {
             self.transaction?.lineEnds.scan(slice)
             _ = self.withContentBuffer { _, buffer in buffer.writeImmutableBuffer(slice) }
         }
+        if refusal != nil { self.droppedOctets += count }
         self.input.moveReaderIndex(forwardBy: count)
         self.mode = .chunk(remaining: remaining - count, isLast: isLast, discardedWith: refusal)
         guard remaining == count else { return self.workAfterContent() }
@@ -131,17 +132,20 @@ extension SMTPSession {
     }
 
     private func workAfterContent() -> Work? {
+        if self.droppedOctets > 3 * self.listener.limits.messageSize { self.endEndlessContent(size: self.droppedOctets) }
         guard let transaction = self.transaction else { return nil }
         if transaction.failure == nil {
             return transaction.buffer.readableBytes > Self.spoolThreshold ? .spool : nil
         }
         if transaction.size > transaction.sizeLimit + 2 * self.listener.limits.messageSize {
-            self.logger.info("endless content", metadata: ["size": "\(transaction.size)"])
-            self.end(
-                with: Reply(421, .init(3, 4), "\(self.settings.hostname) message far too large, closing connection")
-            )
+            self.endEndlessContent(size: transaction.size)
         }
         return nil
+    }
+
+    private func endEndlessContent(size: Int) {
+        self.logger.info("endless content", metadata: ["size": "\(size)"])
+        self.end(with: Reply(421, .init(3, 4), "\(self.settings.hostname) message far too large, closing connection"))
     }
 
     func writeOutContent() async {

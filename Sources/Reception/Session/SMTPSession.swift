@@ -63,6 +63,8 @@ package actor SMTPSession {
     var leftovers: [ContentSpool] = []
     var errors = 0
     var messages = 0
+    /// Octets of refused chunks.
+    var droppedOctets = 0
 
     var tlsHandler: TLSHandler?
     /// What the handshake has agreed on; `nil` in the clear.

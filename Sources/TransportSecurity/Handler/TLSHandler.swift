@@ -179,9 +179,17 @@ package final class TLSHandler: ChannelDuplexHandler {
         case (_, .closed): break  // the handlers behind have closed meanwhile
         case (.failed(let failure), _): self.fail(context, failure)
         case (.peerClosed, .peerClosed): if self.isReadWanted { self.answerClose(context) }
-        case (.needsInput, .open) where self.isReadWanted && plaintext.readableBytes == 0: context.read()
+        case (.needsInput, .open) where self.isReadWanted && plaintext.readableBytes == 0:
+            // A peer that asks for new keys again and again and takes no answer is not read from.
+            if context.channel.isWritable { context.read() }
         case (.needsInput, _), (.peerClosed, _), (.done, _): break
         }
+    }
+
+    /// There is room again for what is sent: the peer is read from, if somebody waits for it.
+    package func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable, case .open = self.state, self.isReadWanted { context.read() }
+        context.fireChannelWritabilityChanged()
     }
 
     /// The peer sends no more, and everything that it sent has been taken.

@@ -39,7 +39,7 @@ struct ListenerTests {
                 defer { client.close() }
                 return try client.reply()
             }
-            for _ in 0..<10_000 where listener.sessionCount == 0 {
+            for _ in 0..<60_000 where listener.sessionCount == 0 {
                 try await Task.sleep(for: .milliseconds(1))
             }
             await listener.shutDown()

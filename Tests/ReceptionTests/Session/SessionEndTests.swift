@@ -36,7 +36,7 @@ struct SessionEndTests {
         for line in ["EHLO c", "MAIL FROM:<>", "RCPT TO:<u@example.org>", "DATA", "x: y", "."] {
             await client.send(line)
         }
-        for _ in 0..<10_000 where !intake.isWaiting { try await Task.sleep(for: .milliseconds(1)) }
+        for _ in 0..<60_000 where !intake.isWaiting { try await Task.sleep(for: .milliseconds(1)) }
         return client
     }
 

@@ -36,6 +36,7 @@ final class Scribe: Sendable {
     func release() {
         let probes = self.waiting.withLock { waiting in
             waiting.isReleased = true
+            defer { waiting.probes = [] }
             return waiting.probes
         }
         for probe in probes { probe.resume() }
@@ -53,7 +54,7 @@ final class Scribe: Sendable {
 
     /// Waits until the line has been noted so many times.
     func has(_ line: String, times: Int = 1) async throws {
-        for _ in 0..<10_000 {
+        for _ in 0..<60_000 {
             if self.count(line) >= times { return }
             try await Task.sleep(for: .milliseconds(1))
         }
