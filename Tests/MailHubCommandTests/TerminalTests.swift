@@ -1,3 +1,4 @@
+import Foundation
 import Administration
 import SMTP
 import Testing
@@ -118,5 +119,15 @@ struct TerminalTests {
                 "and 10 more",
             ]
         )
+    }
+
+    @Test("JSON for a terminal: what it could obey is escaped, and means the same")
+    func escapedJSON() throws {
+        let text = "a\u{9B}2J\u{85}b\u{202E}c\u{2066}\u{E0001}ä"
+        let json = String(decoding: try JSONEncoder().encode([text]), as: UTF8.self)
+        let escaped = Terminal.escaped(json)
+        #expect(escaped.unicodeScalars.allSatisfy { !($0.properties.generalCategory == .control) })
+        #expect(escaped.contains("\\u009b") && escaped.contains("\\u202e") && escaped.contains("\\udb40\\udc01"))
+        #expect(try JSONDecoder().decode([String].self, from: Data(escaped.utf8)) == [text])
     }
 }

@@ -44,6 +44,6 @@ enum Output {
     static func json(_ value: some Encodable) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        Self.print(String(decoding: try encoder.encode(value), as: UTF8.self))
+        Self.print(Terminal.escaped(String(decoding: try encoder.encode(value), as: UTF8.self)))
     }
 }

@@ -22,6 +22,18 @@ struct Terminal: Sendable {
         return String(String.UnicodeScalarView(text.unicodeScalars.map { Self.isControl($0) ? "\u{FFFD}" : $0 }))
     }
 
+    /// JSON with escapes for what a terminal could obey: all of it stands in strings, and means the same.
+    static func escaped(_ json: String) -> String {
+        guard json.unicodeScalars.contains(where: Self.isControl) else { return json }
+        return json.unicodeScalars.map { scalar in
+            guard Self.isControl(scalar) else { return String(scalar) }
+            return String(scalar).utf16.map { unit in
+                let digits = String(unit, radix: 16)
+                return "\\u" + String(repeating: "0", count: 4 - digits.utf8.count) + digits
+            }.joined()
+        }.joined()
+    }
+
     private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.properties.generalCategory {
         case .control, .format, .lineSeparator, .paragraphSeparator: true

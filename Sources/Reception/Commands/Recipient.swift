@@ -14,9 +14,10 @@ extension SMTPSession {
             break
         }
         let mailbox: Mailbox
+        let isPostmaster: Bool
         switch path {
-        case .postmaster: mailbox = self.settings.postmaster
-        case .mailbox(let given): mailbox = given
+        case .mailbox(let given) where !self.isOurPostmaster(given): (mailbox, isPostmaster) = (given, false)
+        case .postmaster, .mailbox: (mailbox, isPostmaster) = (self.settings.postmaster, true)
         }
         if self.isExhausted(self.listener.limits.recipientsPerClient, .recipient) {
             self.refuseRecipient(mailbox, .tooManyRecipientsOfClient)
@@ -29,7 +30,7 @@ extension SMTPSession {
             self.refuseRecipient(mailbox, .recipientApart)
             return nil
         }
-        let isServed = path == .postmaster || self.isServed(mailbox)
+        let isServed = isPostmaster || self.isServed(mailbox)
         if !isServed, let refusal = self.relayRefusal(for: mailbox) {
             self.refuseRecipient(mailbox, refusal)
             return nil
@@ -50,6 +51,12 @@ extension SMTPSession {
         case .literal(let literal):  // only the postmaster lives at an address (RFC 5321 section 4.5.1)
             mailbox.localPart.value.lowercased() == "postmaster" && literal == self.localLiteral
         }
+    }
+
+    /// The postmaster at the hub's own name, which need not be a served domain (RFC 5321 section 4.5.1).
+    private func isOurPostmaster(_ mailbox: Mailbox) -> Bool {
+        guard let domain = mailbox.domain, domain == self.settings.host else { return false }
+        return !self.settings.servedDomains.contains(domain) && mailbox.localPart.value.lowercased() == "postmaster"
     }
 
     private var localLiteral: AddressLiteral? {

@@ -132,7 +132,9 @@ extension SMTPSession {
     }
 
     private func workAfterContent() -> Work? {
-        if self.droppedOctets > 3 * self.listener.limits.messageSize { self.endEndlessContent(size: self.droppedOctets) }
+        if self.droppedOctets > 3 * self.listener.limits.messageSize {
+            self.endEndlessContent(size: self.droppedOctets)
+        }
         guard let transaction = self.transaction else { return nil }
         if transaction.failure == nil {
             return transaction.buffer.readableBytes > Self.spoolThreshold ? .spool : nil

@@ -158,7 +158,7 @@ extension SMTPSession {
             try await self.services.intake.accept(
                 NewMessage(
                     id: transaction.id,
-                    envelope: envelope,
+                    envelope: envelope.withoutRepetitions,
                     content: message.content,
                     arrival: self.services.clock.now,
                     holdReason: holdReason
@@ -322,7 +322,7 @@ extension SMTPSession {
                 stored.append(
                     NewMessage(
                         id: id,
-                        envelope: envelope,
+                        envelope: envelope.withoutRepetitions,
                         content: message.content,
                         arrival: self.services.clock.now,
                         holdReason: copy.holdReason ?? plan.holdReason
