@@ -176,7 +176,12 @@ public enum Hub {
         ) { live.current.transports[$0.route] }
         let listeners = ListenerGroup(
             eventLoops: eventLoops,
-            services: ReceptionServices(intake: queue, clock: clock, logger: logger)
+            services: ReceptionServices(
+                intake: queue,
+                clock: clock,
+                logger: logger,
+                budget: ConnectionBudget(limit: ProcessLimits.connections)
+            )
         ) { live.current.reception }
         try await listeners.apply(configuration.listeners)
         let plugins = PluginsService(storage: storage, logger: logger)

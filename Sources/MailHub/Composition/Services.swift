@@ -58,6 +58,17 @@ struct ReloadService: Service {
 
 /// What the process may use.
 enum ProcessLimits {
+    /// Descriptors kept for the queue, the log, libraries, deliveries under way and the operator.
+    private static let reserve = 128
+
+    /// Connections that listeners may have at one time: a session with a large message has a file beside its socket, and as
+    /// many again may be on their way out.
+    static var connections: Int {
+        var limit = rlimit()
+        guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 1024 }
+        return max((Int(clamping: limit.rlim_cur) - self.reserve) / 2, 16)
+    }
+
     /// As many file descriptors as the system allows: one a session.
     static func raise(_ logger: Logger) {
         var limit = rlimit()

@@ -75,8 +75,7 @@ package final class Listener: Sendable {
                         connection.close(promise: nil)
                         continue
                     }
-                    guard !self.isClosing.withLock({ $0 }), self.counts.admit(client, limits: self.settings.limits)
-                    else {
+                    guard !self.isClosing.withLock({ $0 }), self.admit(client) else {
                         self.turnAway(connection, client)
                         continue
                     }
@@ -87,10 +86,21 @@ package final class Listener: Sendable {
                         // Never throws: one client cannot end the others.
                         await self.serve(connection, client, executor)
                         self.counts.release(client)
+                        self.services.budget.giveBack()
                     }
                 }
             }
         }
+    }
+
+    /// Counts a client in: by the listener's limits, and by what the process can bear.
+    private func admit(_ client: IPAddress) -> Bool {
+        guard self.services.budget.take() else { return false }
+        guard self.counts.admit(client, limits: self.settings.limits) else {
+            self.services.budget.giveBack()
+            return false
+        }
+        return true
     }
 
     private func serve(_ connection: any Channel, _ client: IPAddress, _ executor: EventLoopTaskExecutor) async {

@@ -101,10 +101,18 @@ package struct ReceptionServices: Sendable {
     package let intake: any MessageIntake
     package let clock: any WallClock
     package let logger: Logger
+    /// Connections of all listeners.
+    let budget: ConnectionBudget
     /// Recipients that must not share a transaction.
     let apart: RecipientsApart
 
-    package init(intake: any MessageIntake, clock: any WallClock, logger: Logger) {
+    package init(
+        intake: any MessageIntake,
+        clock: any WallClock,
+        logger: Logger,
+        budget: ConnectionBudget = ConnectionBudget()
+    ) {
+        self.budget = budget
         self.intake = intake
         self.clock = clock
         self.logger = logger

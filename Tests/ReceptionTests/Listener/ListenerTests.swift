@@ -27,6 +27,21 @@ struct ListenerTests {
         }
     }
 
+    @Test("Clients beyond what the process has descriptors for get 421, and a place is free again afterwards")
+    func budget() async throws {
+        try await Self.withListener(budget: 2) { listener in
+            let port = listener.port
+            try await onThread {
+                let first = try SMTPTestClient(port: port)
+                let second = try SMTPTestClient(port: port)
+                #expect(Self.greeting(at: port).contains("421 4.3.2 hub.example.org"))
+                first.close()
+                #expect((0..<1000).contains { _ in Self.greeting(at: port) == "220" })
+                second.close()
+            }
+        }
+    }
+
     @Test(
         "S5321-3.8-03: shut down at once after the connection: the client gets 421, and run() returns when it is gone",
         arguments: 0..<50
@@ -59,6 +74,7 @@ struct ListenerTests {
 
     private static func withListener(
         connectionsPerClient: Int = 10,
+        budget: Int = .max,
         _ body: @Sendable (Listener) async throws -> Void
     ) async throws {
         var limits = SessionLimits()
@@ -69,7 +85,12 @@ struct ListenerTests {
             ListenerSettings(name: "mx", address: "127.0.0.1", port: 0, role: .mx, limits: limits),
             group: MultiThreadedEventLoopGroup.singleton,
             current: { settings },
-            services: server.services
+            services: ReceptionServices(
+                intake: server.services.intake,
+                clock: server.services.clock,
+                logger: server.services.logger,
+                budget: ConnectionBudget(limit: budget)
+            )
         )
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await listener.run() }
