@@ -177,14 +177,9 @@ private struct OutgoingContent: MessageContent {
 
     func forEachPiece(_ body: (ByteBuffer) async throws -> Void) async throws {
         if self.head.readableBytes > 0 { try await body(self.head) }
-        var skip = self.skipped
         do {
-            try await self.directory.forEachPiece(of: self.content) { (piece) async throws(any Error) in
-                var piece = piece
-                let count = min(skip, piece.readableBytes)
-                piece.moveReaderIndex(forwardBy: count)
-                skip -= count
-                if piece.readableBytes > 0 { try await body(piece) }
+            try await self.directory.forEachPiece(of: self.content, skipping: self.skipped) {
+                (piece) async throws(any Error) in try await body(piece)
             }
         } catch { throw error.cause }
     }

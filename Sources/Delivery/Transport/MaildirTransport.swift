@@ -76,7 +76,6 @@ private struct MaildirSession: TransportSession {
         header.setReturnPath(path)
         var start = ByteBuffer()
         header.write(into: &start)
-        var skip = length
         if case .inline = job.content,
             let body = head.getSlice(at: head.readerIndex + length, length: head.readableBytes - length)
         {
@@ -84,13 +83,8 @@ private struct MaildirSession: TransportSession {
             return try await self.pool.runIfActive { [start] in try delivery.write(start) }
         }
         try await self.pool.runIfActive { [start] in try delivery.write(start) }
-        try await self.content.forEachPiece(of: job.content) { (piece) async throws(any Error) in
-            var piece = piece
-            let skipped = min(skip, piece.readableBytes)
-            piece.moveReaderIndex(forwardBy: skipped)
-            skip -= skipped
-            guard piece.readableBytes > 0 else { return }
-            try await self.pool.runIfActive { [piece] in try delivery.write(piece) }
+        try await self.content.forEachPiece(of: job.content, skipping: length) { (piece) async throws(any Error) in
+            try await self.pool.runIfActive { try delivery.write(piece) }
         }
     }
 

@@ -33,15 +33,18 @@ package struct ContentDirectory: Sendable {
     /// Reads a content piece by piece: memory does not grow with the message.
     ///
     /// - Parameters:
+    ///   - offset: octets left out at the start: at least 0.
     ///   - size: octets of a piece at most.
     ///   - body: called for each piece in order, on the caller's executor; what it throws ends the reading.
     package func forEachPiece<Failure: Error>(
         of content: StoredContent,
+        skipping offset: Int = 0,
         size: Int = 64 * 1024,
         _ body: (ByteBuffer) async throws(Failure) -> Void
     ) async throws(ContentReadingFailure<Failure>) {
         switch content {
         case .inline(var buffer):
+            buffer.moveReaderIndex(forwardBy: min(offset, buffer.readableBytes))
             while let piece = buffer.readSlice(length: min(size, buffer.readableBytes)), piece.readableBytes > 0 {
                 do { try await body(piece) } catch { throw .consumer(error) }
             }
@@ -57,7 +60,7 @@ package struct ContentDirectory: Sendable {
             defer { PosixFile.close(descriptor) }
             var count = 0
             while true {
-                let piece: ByteBuffer
+                var piece: ByteBuffer
                 do {
                     piece = try await self.run { () throws(SystemCallFailure) in
                         try PosixFile.read(descriptor, upTo: size)
@@ -66,7 +69,10 @@ package struct ContentDirectory: Sendable {
                     throw .store(error)
                 }
                 guard piece.readableBytes > 0 else { break }
+                let skipped = min(max(offset - count, 0), piece.readableBytes)
                 count += piece.readableBytes
+                piece.moveReaderIndex(forwardBy: skipped)
+                guard piece.readableBytes > 0 else { continue }
                 do { try await body(piece) } catch { throw .consumer(error) }
             }
             // A shorter message must never be taken for the whole one.

@@ -24,14 +24,10 @@ struct PluginContent: MessageContent {
     var size: Int { max(self.message.content.size - self.message.traceLength - self.offset, 0) }
 
     func forEachPiece(_ body: (ByteBuffer) async throws -> Void) async throws {
-        var skip = self.message.traceLength + self.offset
+        let skipped = self.message.traceLength + self.offset
         do {
-            try await self.message.directory.forEachPiece(of: self.message.content) { (piece) async throws(any Error) in
-                var piece = piece
-                let skipped = min(skip, piece.readableBytes)
-                piece.moveReaderIndex(forwardBy: skipped)
-                skip -= skipped
-                if piece.readableBytes > 0 { try await body(piece) }
+            try await self.message.directory.forEachPiece(of: self.message.content, skipping: skipped) {
+                (piece) async throws(any Error) in try await body(piece)
             }
         } catch { throw error.cause }
     }
