@@ -157,10 +157,11 @@ struct SQLiteStoreTests {
         let page = try await database.read {
             try Int.fetchOne($0, sql: "SELECT rootpage FROM sqlite_master WHERE name = 'recipient_due'")
         }
+        let size = try #require(try await database.read { try Int.fetchOne($0, sql: "PRAGMA page_size") })
         try database.close()
         let root = try #require(page)
         var octets = self.directory.read("queue.sqlite")
-        for index in (root - 1) * 8192..<root * 8192 { octets[index] = 0xFF }
+        for index in (root - 1) * size..<root * size { octets[index] = 0xFF }
         self.directory.write(octets, to: "queue.sqlite")
         self.directory.write([1], to: "content/maybe-lost.eml")
         let lines = LogLines()

@@ -22,12 +22,25 @@ package final class LogSink: Sendable {
         var clock: LogClock
         /// Lines that found no room since the last that was written.
         var dropped = 0
-        /// Whether the writer waits for a signal.
-        var writerSleeps = false
+        var writer = Writer.atWork
         var isClosed = false
         /// Who waits until everything before is written.
         var flushes: [DispatchSemaphore] = []
     }
+
+    /// What the writer's thread does.
+    private enum Writer {
+        case atWork
+        /// It waits a moment, so that lines which follow each other closely share a write and cost no signal each.
+        case pausing
+        /// It waits for a signal.
+        case asleep
+    }
+
+    /// How long the writer pauses after a write.
+    private static let pause: DispatchTimeInterval = .milliseconds(5)
+    /// Octets that end the pause.
+    private static let pauseLimit = 64 * 1024
 
     let format: LogFormat
     private let capacity: Capacity
@@ -83,8 +96,13 @@ package final class LogSink: Sendable {
                 return false
             }
             Self.append(tail, at: now, format: self.format, to: &state)
-            defer { state.writerSleeps = false }
-            return state.writerSleeps
+            switch state.writer {
+            case .atWork: return false
+            case .pausing where state.pending.count < Self.pauseLimit: return false
+            case .pausing, .asleep:
+                state.writer = .atWork
+                return true
+            }
         }
         if mustWake { self.wake.signal() }
     }
@@ -128,16 +146,30 @@ package final class LogSink: Sendable {
                 if state.dropped > 0 { self.appendDropped(to: &state) }
                 swap(&batch, &state.pending)
                 swap(&flushes, &state.flushes)
-                state.writerSleeps = batch.isEmpty && flushes.isEmpty
+                if batch.isEmpty, flushes.isEmpty { state.writer = .asleep }
                 return state.isClosed
+            }
+            if batch.isEmpty, flushes.isEmpty {
+                if isClosed { return }
+                self.wake.wait()
+                continue
             }
             if !batch.isEmpty { output(batch) }
             for flush in flushes { flush.signal() }
-            if batch.isEmpty && flushes.isEmpty {
-                if isClosed { return }
-                self.wake.wait()
-            }
+            self.rest()
         }
+    }
+
+    /// Pauses, unless there is something that does not wait.
+    private func rest() {
+        let mayRest = self.state.withLock { state in
+            let mayRest = !state.isClosed && state.flushes.isEmpty && state.pending.count < Self.pauseLimit
+            if mayRest { state.writer = .pausing }
+            return mayRest
+        }
+        guard mayRest else { return }
+        _ = self.wake.wait(timeout: .now() + Self.pause)
+        self.state.withLock { $0.writer = .atWork }
     }
 
     private func appendDropped(to state: inout State) {

@@ -2,14 +2,21 @@ import GRDB
 import Logging
 import SMTP
 
-/// Opens the two connections to a queue, whatever state its files are in.
+/// Opens the connections to a queue, whatever state its files are in.
 struct QueueOpening {
     let writing: DatabaseQueue
     let reading: DatabaseQueue
+    let checkpointing: DatabaseQueue
 
     init(path: String, content: ContentDirectory, logger: Logger, maximumPages: Int?) throws {
         self.writing = try Self.openForWriting(path, content, logger, maximumPages)
         self.reading = try QueueSchema.connect(path, label: "queue-reader", readingOnly: true, maximumPages: nil)
+        self.checkpointing = try QueueSchema.connect(
+            path,
+            label: "queue-checkpoint",
+            readingOnly: false,
+            maximumPages: nil
+        )
     }
 
     private static func openForWriting(

@@ -38,10 +38,10 @@ enum QueueSchema {
         configuration.foreignKeysEnabled = false
         configuration.busyMode = .timeout(10)
         configuration.prepareDatabase { database in
-            try database.execute(sql: "PRAGMA page_size = 8192")
+            try database.execute(sql: "PRAGMA page_size = 4096")
             try database.execute(sql: "PRAGMA journal_mode = WAL")
             try database.execute(sql: "PRAGMA synchronous = FULL")
-            // The writer checkpoints itself, after it has answered: see QueueWriter.
+            // When is decided by QueueWriter.
             try database.execute(sql: "PRAGMA wal_autocheckpoint = 0")
             try database.execute(sql: "PRAGMA journal_size_limit = 67108864")
             try database.execute(sql: "PRAGMA cache_size = -32768")

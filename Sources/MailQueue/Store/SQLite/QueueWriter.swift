@@ -23,8 +23,10 @@ final class QueueWriter: Sendable {
 
     /// Changes in one transaction at most: bounds what a crash can repeat and how long one caller waits for others.
     private static let largestGroup = 2000
-    /// Pages in the log from which the writer moves them to the database file.
-    private static let checkpointPages: Int32 = 2048
+    /// Pages of 4 KiB in the log from which they are moved to the database file.
+    private static let checkpointPages: Int32 = 4096
+    /// Pages in the log from which the writer waits for them to be moved: the disk does not keep up.
+    private static let longestLog: Int32 = 8 * checkpointPages
 
     private let thread: StoreThread<Request>
     private let commits: Atomics
@@ -38,13 +40,19 @@ final class QueueWriter: Sendable {
     var commitCount: Int { self.commits.commits.load(ordering: .relaxed) }
 
     /// - Parameter connection: owned from now on, and closed by `stop()`.
-    init(connection: DatabaseQueue, content: ContentDirectory, logger: Logger) throws {
+    init(
+        connection: DatabaseQueue,
+        checkpointer: QueueCheckpointer,
+        content: ContentDirectory,
+        logger: Logger
+    ) throws {
         let statements = try connection.inDatabase { try WriteStatements($0) }
         let commits = Atomics()
         self.commits = commits
         let session = Session(
             connection: connection,
             statements: statements,
+            checkpointer: checkpointer,
             content: content,
             logger: logger,
             committed: { commits.commits.add(1, ordering: .relaxed) }
@@ -76,6 +84,8 @@ final class QueueWriter: Sendable {
     private final class Session: @unchecked Sendable {
         private let connection: DatabaseQueue
         private var statements: WriteStatements?
+        private let checkpointer: QueueCheckpointer
+        private var isLogMoving = false
         private let content: ContentDirectory
         private let logger: Logger
         private let committed: @Sendable () -> Void
@@ -83,12 +93,14 @@ final class QueueWriter: Sendable {
         init(
             connection: DatabaseQueue,
             statements: WriteStatements,
+            checkpointer: QueueCheckpointer,
             content: ContentDirectory,
             logger: Logger,
             committed: @escaping @Sendable () -> Void
         ) {
             self.connection = connection
             self.statements = statements
+            self.checkpointer = checkpointer
             self.content = content
             self.logger = logger
             self.committed = committed
@@ -102,7 +114,19 @@ final class QueueWriter: Sendable {
                     self.commit(rest.prefix(QueueWriter.largestGroup), statements)
                     rest = rest.dropFirst(QueueWriter.largestGroup)
                 }
-                statements.checkpoint(over: QueueWriter.checkpointPages)
+                self.keepLogShort(statements)
+            }
+        }
+
+        /// Has the log moved into the database file when it is long, and moves what was added meanwhile: then it begins anew.
+        private func keepLogShort(_ statements: WriteStatements) {
+            if self.isLogMoving {
+                let isTooLong = statements.logPages > QueueWriter.longestLog
+                guard self.checkpointer.hasMoved(waiting: isTooLong) else { return }
+                self.isLogMoving = false
+                statements.checkpoint()
+            } else if statements.logPages > QueueWriter.checkpointPages {
+                self.isLogMoving = self.checkpointer.begin()
             }
         }
 
@@ -160,7 +184,8 @@ final class QueueWriter: Sendable {
 
         func end() {
             self.connection.inDatabase { _ in
-                self.statements?.checkpoint(over: 0)
+                if self.isLogMoving { _ = self.checkpointer.hasMoved(waiting: true) }
+                self.statements?.checkpoint()
                 // Statements must be finalized before their connection is closed.
                 self.statements = nil
             }

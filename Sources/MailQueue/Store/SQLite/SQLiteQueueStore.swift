@@ -8,6 +8,7 @@ package final class SQLiteQueueStore: QueueStore {
 
     private let writer: QueueWriter
     private let reader: QueueReader
+    private let checkpointer: QueueCheckpointer
     private let lock: QueueLock
 
     /// Opens the queue in a directory, which is made where it is missing.
@@ -17,7 +18,7 @@ package final class SQLiteQueueStore: QueueStore {
     ///
     /// - Parameters:
     ///   - pool: for content files; shut down by its owner after `close()`.
-    ///   - maximumPages: the database does not grow beyond so many pages of 8 KiB; `nil` for no limit.
+    ///   - maximumPages: the database does not grow beyond so many pages of 4 KiB; `nil` for no limit.
     ///   - observer: is told about each step of a commit, on the writer's thread.
     /// - Throws: `unavailable` when another process has the queue, or another version of MailHub has written it.
     package init(
@@ -34,7 +35,13 @@ package final class SQLiteQueueStore: QueueStore {
             self.lock = try QueueLock(directory: directory)
             let path = "\(directory)/queue.sqlite"
             let opened = try QueueOpening(path: path, content: self.content, logger: logger, maximumPages: maximumPages)
-            self.writer = try QueueWriter(connection: opened.writing, content: self.content, logger: logger)
+            self.checkpointer = QueueCheckpointer(connection: opened.checkpointing, logger: logger)
+            self.writer = try QueueWriter(
+                connection: opened.writing,
+                checkpointer: self.checkpointer,
+                content: self.content,
+                logger: logger
+            )
             self.reader = try QueueReader(connection: opened.reading, logger: logger)
         } catch {
             throw StoreError(error)
@@ -140,6 +147,7 @@ package final class SQLiteQueueStore: QueueStore {
 
     package func close() async {
         await self.writer.stop()
+        await self.checkpointer.stop()
         await self.reader.stop()
         self.lock.release()
     }

@@ -70,10 +70,12 @@ final class WriteStatements {
         if self.database.isInsideTransaction { try? self.rollbackStatement.run() }
     }
 
-    /// Moves the log into the database file when it is longer than so many pages, so that it starts again from its beginning.
-    func checkpoint(over pages: Int32) {
-        guard self.log.pages > pages else { return }
-        // Where a reader is in the way, or the disk is full, the next commit tries again.
+    /// Pages in the write-ahead log after the last commit.
+    var logPages: Int32 { self.log.pages }
+
+    /// Moves the rest of the log into the database file, so that the next commit starts it again from its beginning.
+    func checkpoint() {
+        // Where a reader is in the way, or the disk is full, it goes on, and is tried again.
         _ = try? self.database.checkpoint(.passive)
         self.log.pages = 0
     }
