@@ -151,10 +151,30 @@ struct DirectorySchema: Hashable, Sendable {
     func filter(for mailbox: Mailbox) -> DirectoryFilter {
         let address = "\(mailbox.localPart.value)@\(mailbox.host)"
         if let own = self.filter { return .text(Self.filled(own, address, mailbox)) }
+        return self.filter(matching: address)
+    }
+
+    func filter(matching address: String) -> DirectoryFilter {
         let plain = self.addresses.map { DirectoryFilter.equals($0, address) }
         let prefixed = self.prefixedAddresses.map { DirectoryFilter.equals($0, "smtp:\(address)") }
         let filters = prefixed + plain
         return filters.count == 1 ? filters[0] : .or(filters)
+    }
+
+    /// An address as values are compared, where that is beyond doubt: no filter of the site's own, and nothing but ASCII without
+    /// spaces, which directories compare without regard to case.
+    func matchingKey(of mailbox: Mailbox) -> String? {
+        guard self.filter == nil else { return nil }
+        let address = "\(mailbox.localPart.value)@\(mailbox.host)"
+        return address.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F } ? address.lowercased() : nil
+    }
+
+    /// All addresses by which an entry is found, as `matchingKey` has them.
+    func matchingKeys(of entry: DirectoryEntry) -> Set<String> {
+        let plain = self.addresses.flatMap { entry[$0] }.map { $0.lowercased() }
+        let prefixed = self.prefixedAddresses.flatMap { entry[$0] }.map { $0.lowercased() }
+            .filter { $0.hasPrefix("smtp:") }.map { String($0.dropFirst(5)) }
+        return Set(plain + prefixed)
     }
 
     /// One pass, so that no address can bring in a placeholder; each value is escaped (RFC 4515 section 3).

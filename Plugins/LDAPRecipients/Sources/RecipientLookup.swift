@@ -24,16 +24,17 @@ struct RecipientLookup: Sendable {
     let base: String?
     /// Aliases are rewritten to these domains only: a primary address elsewhere is not the hub's to send mail to.
     let domains: Set<Domain>
+    let gathering = LookupGathering()
 
-    /// What the directory says about an address.
+    /// What the directory says about an address; with a trace, in a search of its own.
     func recipient(at mailbox: Mailbox, _ trace: LookupTrace? = nil) async -> RecipientAnswer {
-        let search = DirectorySearch(
-            base: self.base,
-            filter: self.schema.filter(for: mailbox),
-            attributes: self.schema.wanted,
-            limit: 10
-        )
-        switch await self.search(search, trace) {
+        let found =
+            if trace == nil, let key = self.schema.matchingKey(of: mailbox) {
+                await self.gathering.entries(for: key) { await self.entries(for: $0) }
+            } else {
+                await self.search(self.search(for: [self.schema.filter(for: mailbox)]), trace)
+            }
+        switch found {
         case .notFound: return .notFound("no entry has the address")
         case .unavailable(let why): return .unavailable(why)
         case .found(let entries):
@@ -43,6 +44,34 @@ struct RecipientLookup: Sendable {
                 return .unavailable("the address belongs to \(entries.count) entries: \(names)")
             }
             return await self.recipient(of: entry, trace)
+        }
+    }
+
+    /// The search for addresses.
+    private func search(for filters: [DirectoryFilter]) -> DirectorySearch {
+        DirectorySearch(
+            base: self.base,
+            filter: filters.count == 1 ? filters[0] : .or(filters),
+            attributes: self.schema.wanted,
+            limit: 10 * filters.count
+        )
+    }
+
+    /// The entries of several addresses, had with one search; `nil` where it cannot be said whose they are.
+    private func entries(for keys: [String]) async -> LookupGathering.Found? {
+        switch await self.search(self.search(for: keys.map { self.schema.filter(matching: $0) }), nil) {
+        case .notFound: return .found([:])
+        case .unavailable(let why): return keys.count == 1 ? .unavailable(why) : nil
+        case .found(let entries):
+            if keys.count == 1 { return .found([keys[0]: entries]) }
+            var found: [String: [DirectoryEntry]] = [:]
+            for entry in entries {
+                let own = self.schema.matchingKeys(of: entry).intersection(keys)
+                // The server has another idea of what is equal: then it is asked about each.
+                guard !own.isEmpty else { return nil }
+                for key in own { found[key, default: []].append(entry) }
+            }
+            return .found(found)
         }
     }
 

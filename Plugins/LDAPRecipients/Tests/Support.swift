@@ -30,11 +30,22 @@ final class ScriptedDirectory: Directory {
     let base = "dc=example,dc=org"
     let profile: DirectoryProfile
     let knowsChainRule: Bool
+    /// Filters of more parts are refused.
+    let largestFilter: Int
+    let ignoresDots: Bool
     var lastServer: String? { "ldaps://ldap.example.org" }
 
-    init(_ entries: [DirectoryEntry], _ profile: DirectoryProfile = .openldap, knowsChainRule: Bool = true) {
+    init(
+        _ entries: [DirectoryEntry],
+        _ profile: DirectoryProfile = .openldap,
+        knowsChainRule: Bool = true,
+        largestFilter: Int = .max,
+        ignoringDots: Bool = false
+    ) {
         self.profile = profile
         self.knowsChainRule = knowsChainRule
+        self.largestFilter = largestFilter
+        self.ignoresDots = ignoringDots
         self.state.withLock { $0.entries = entries }
     }
 
@@ -51,6 +62,9 @@ final class ScriptedDirectory: Directory {
         if Task.isCancelled { return .unavailable("cancelled") }
         return self.state.withLock { state in
             if let failure = state.failure { return .unavailable(failure) }
+            if case .or(let parts) = search.filter, parts.count > self.largestFilter {
+                return .unavailable("the filter is too large")
+            }
             let base = (search.base ?? self.base).lowercased()
             let found = state.entries.filter { entry in
                 let name = entry.name.lowercased()
@@ -64,7 +78,7 @@ final class ScriptedDirectory: Directory {
 
     private func matches(_ filter: DirectoryFilter, _ entry: DirectoryEntry, _ all: [DirectoryEntry]) -> Bool {
         switch filter {
-        case .equals(let attribute, let value): entry[attribute].contains { $0.lowercased() == value.lowercased() }
+        case .equals(let attribute, let value): entry[attribute].contains { self.areEqual($0, value) }
         case .present(let attribute): !entry[attribute].isEmpty || attribute == "objectClass"
         case .begins(let attribute, let value): entry[attribute].contains { $0.hasPrefix(value) }
         case .matches(_, _, let group): self.knowsChainRule && self.isMember(entry.name, group, all, [])
@@ -73,6 +87,13 @@ final class ScriptedDirectory: Directory {
         case .not(let filter): !self.matches(filter, entry, all)
         case .text(let text): entry["text"].contains(text)
         }
+    }
+
+    private func areEqual(_ left: String, _ right: String) -> Bool {
+        let values = [left, right].map { value in
+            self.ignoresDots ? value.lowercased().replacing(".", with: "") : value.lowercased()
+        }
+        return values[0] == values[1]
     }
 
     private func isMember(_ name: String, _ group: String, _ all: [DirectoryEntry], _ seen: Set<String>) -> Bool {

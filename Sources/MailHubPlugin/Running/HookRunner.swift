@@ -26,7 +26,7 @@ package struct HookRunner: Sendable {
     private let eventLoop: any EventLoop
     private let executor: EventLoopTaskExecutor
     private let logger: Logger
-    private let waiting = WaitingCall()
+    private let waiting = WaitingCalls()
 
     package init(eventLoop: any EventLoop, executor: EventLoopTaskExecutor, logger: Logger) {
         self.eventLoop = eventLoop
@@ -34,7 +34,7 @@ package struct HookRunner: Sendable {
         self.logger = logger
     }
 
-    /// The client is gone: the plugin that is at work for it now is cancelled.
+    /// The client is gone: plugins that are at work for it now are cancelled.
     package func cancelCurrent() { self.waiting.cancel() }
 
     /// Runs a chain.
@@ -65,14 +65,14 @@ package struct HookRunner: Sendable {
             if let result = call.result { return result }
             willWait()
             let timer = self.watch(call, task)
-            self.waiting.set(task)
+            let number = self.waiting.add(task)
             let ending = await withTaskCancellationHandler {
                 await call.wait()
             } onCancel: {
                 task.cancel()
             }
             timer.cancel()
-            self.waiting.set(nil)
+            self.waiting.remove(number)
             switch ending {
             case .finished(let result): return result
             case .abandoned(let index, let before):
@@ -127,12 +127,26 @@ package struct HookRunner: Sendable {
     }
 }
 
-/// The chain that a session waits for.
-private final class WaitingCall: Sendable {
-    private let task = Mutex<Task<Void, Never>?>(nil)
+/// The chains that a session waits for: one, or those of recipients that are asked about together.
+private final class WaitingCalls: Sendable {
+    private struct State {
+        var tasks: [Int: Task<Void, Never>] = [:]
+        var next = 0
+    }
+    private let state = Mutex(State())
 
-    func set(_ task: Task<Void, Never>?) { self.task.withLock { $0 = task } }
-    func cancel() { self.task.withLock { $0.take() }?.cancel() }
+    func add(_ task: Task<Void, Never>) -> Int {
+        self.state.withLock { state in
+            state.next &+= 1
+            state.tasks[state.next] = task
+            return state.next
+        }
+    }
+    func remove(_ number: Int) { self.state.withLock { _ = $0.tasks.removeValue(forKey: number) } }
+    func cancel() {
+        let tasks = self.state.withLock { Array($0.tasks.values) }
+        for task in tasks { task.cancel() }
+    }
 }
 
 /// The timer of a chain that waits.

@@ -20,7 +20,8 @@ public protocol RecipientHook: HubPlugin {
 /// Asked at RCPT for recipients of the served domains: does it exist, what is it really, where does it live.
 ///
 /// When resolvers are configured and all answer `next`, the recipient does not exist. When none is configured, every
-/// recipient of a served domain exists.
+/// recipient of a served domain exists. Recipients that a client names in one group (RFC 2920) are asked about at the same time,
+/// before any of them is answered.
 public protocol RecipientResolver: HubPlugin {
     /// - Returns: what is known about the mailbox.
     func resolve(_ mailbox: Mailbox, _ session: SessionContext) async throws -> RecipientResolution

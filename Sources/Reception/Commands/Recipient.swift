@@ -44,7 +44,7 @@ extension SMTPSession {
     }
 
     /// Whether mail for the mailbox is taken from anybody.
-    private func isServed(_ mailbox: Mailbox) -> Bool {
+    func isServed(_ mailbox: Mailbox) -> Bool {
         switch mailbox.host {
         case .domain(let domain):
             self.settings.servedDomains.contains(domain)
@@ -54,7 +54,7 @@ extension SMTPSession {
     }
 
     /// The postmaster at the hub's own name, which need not be a served domain (RFC 5321 section 4.5.1).
-    private func isOurPostmaster(_ mailbox: Mailbox) -> Bool {
+    func isOurPostmaster(_ mailbox: Mailbox) -> Bool {
         guard let domain = mailbox.domain, domain == self.settings.host else { return false }
         return !self.settings.servedDomains.contains(domain) && mailbox.localPart.value.lowercased() == "postmaster"
     }
@@ -77,7 +77,7 @@ extension SMTPSession {
         let mailbox = recipient.mailbox
         var state = RecipientState(asked: recipient)
         if isServed, !self.settings.hooks.resolver.isEmpty {
-            switch await self.resolve(mailbox) {
+            switch await self.resolution(of: mailbox) {
             case .found(let resolved): resolved.edits.forEach { state.apply($0) }
             case .notFound where mailbox.localPart.value.lowercased() == "postmaster":
                 state.apply(.replace(self.settings.postmaster))

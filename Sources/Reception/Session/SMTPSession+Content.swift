@@ -178,6 +178,7 @@ extension SMTPSession {
     func transactionWasReset() {
         if let spool = self.transaction?.spool { self.leftovers.append(spool) }
         self.transaction = nil
+        self.resolvedAhead = [:]
     }
 
     /// Removes what dropped transactions have stored.

@@ -59,6 +59,8 @@ package actor SMTPSession {
     var input = ByteBuffer()
     var output = ByteBuffer()
     var transaction: MailTransaction?
+    /// What resolvers have said about recipients whose RCPT lies in the input.
+    var resolvedAhead: [Mailbox: RecipientResolution] = [:]
     /// Spools of dropped transactions.
     var leftovers: [ContentSpool] = []
     var errors = 0

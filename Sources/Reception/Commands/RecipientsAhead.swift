@@ -1,0 +1,61 @@
+import MailHubPlugin
+import NIOCore
+import SMTP
+
+/// Recipients that are named together are asked about together: a client that sends its RCPT commands in one group (RFC 2920
+/// section 3.1) waits for its resolvers once, not once for each.
+extension SMTPSession {
+    /// The most recipients that resolvers are asked about at a time, for one session.
+    static let mostAhead = 50
+
+    /// What the resolvers say about a recipient, and at the same time about those that come behind it.
+    func resolution(of mailbox: Mailbox) async -> RecipientResolution {
+        if let known = self.resolvedAhead.removeValue(forKey: mailbox) { return known }
+        let others = self.recipientsAhead(of: mailbox)
+        guard !others.isEmpty else { return await self.resolve(mailbox) }
+        let transaction = self.transaction?.id
+        let answers = await withTaskGroup { group in
+            for other in others { group.addTask { (other, await self.resolve(other)) } }
+            let own = await self.resolve(mailbox)
+            var answers: [Mailbox: RecipientResolution] = [mailbox: own]
+            for await (other, answer) in group { answers[other] = answer }
+            return answers
+        }
+        // The client may have gone, or been sent away.
+        if self.transaction?.id == transaction { self.resolvedAhead = answers }
+        return self.resolvedAhead.removeValue(forKey: mailbox) ?? .unavailable("the transaction has ended")
+    }
+
+    /// Other mailboxes of the RCPT commands that lie in the input, as far as they can still be accepted.
+    private func recipientsAhead(of mailbox: Mailbox) -> [Mailbox] {
+        let limits = self.listener.limits
+        // Whoever guesses addresses is not helped to more guesses than he gets replies.
+        let room = min(
+            limits.recipients - (self.transaction?.acceptedRecipients ?? 0) - 1,
+            limits.errors - self.errors - 1,
+            Self.mostAhead - 1
+        )
+        guard room > 0 else { return [] }
+        var (framing, input) = (self.framing, self.input)
+        var found: Set<Mailbox> = []
+        while found.count < room, case .line(let length) = framing.next(in: &input) {
+            guard let next = self.recipient(inLine: length, of: input) else { break }
+            input.moveReaderIndex(forwardBy: length + 2)
+            if next != mailbox, self.isServed(next), !self.isOurPostmaster(next) { found.insert(next) }
+        }
+        return Array(found)
+    }
+
+    /// The mailbox, if the line is RCPT.
+    private func recipient(inLine length: Int, of input: ByteBuffer) -> Mailbox? {
+        let isInternationalized = self.sequence.envelope?.isInternationalized ?? false
+        let command = unsafe input.withUnsafeReadableBytes { bytes in
+            try? unsafe CommandParser.parse(
+                UnsafeRawBufferPointer(rebasing: bytes[..<length]),
+                isInternationalized: isInternationalized
+            )
+        }
+        guard case .rcpt(.mailbox(let mailbox), _) = command else { return nil }
+        return mailbox
+    }
+}
