@@ -120,6 +120,14 @@ let package = Package(
             ] + plugins.map { .init(stringLiteral: $0) },
             swiftSettings: settings
         ),
+        // The hub with plugins that have nothing to say: for Benchmarks/plugins.py.
+        .executableTarget(
+            name: "PluginBenchmark",
+            dependencies: ["MailHub", "MailHubPlugin"],
+            path: "Benchmarks/Plugins",
+            packageAccess: false,
+            swiftSettings: settings
+        ),
         .target(name: "TestSupport", path: "Tests/TestSupport"),
         .target(
             name: "PluginTestSupport",

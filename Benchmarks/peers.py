@@ -157,7 +157,7 @@ class Hub:
 
     name = "MailHub"
 
-    def __init__(self, folder: Path, executable: Path, sink_port: int, plugins: bool = True):
+    def __init__(self, folder: Path, executable: Path, sink_port: int):
         self.folder, self.executable = folder, executable
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
@@ -184,11 +184,14 @@ class Hub:
     def start(self) -> float:
         """Starts the hub; gives the seconds until it greets."""
         self.process = subprocess.Popen(
-            [self.executable, "serve", "--config", self.configuration],
+            self.command(),
             stdout=(self.folder / "hub.log").open("ab"), stderr=subprocess.STDOUT,
         )
         self.pid = self.process.pid
         return wait_for_greeting(self.port)
+
+    def command(self) -> list:
+        return [self.executable, "serve", "--config", self.configuration]
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)

@@ -196,7 +196,7 @@ def main() -> None:
     parser.add_argument("scenarios", nargs="*", metavar="scenario", help=f"of {', '.join(scenarios)}; default: all")
     parser.add_argument("--executable", type=Path, default=ROOT / ".build/release/mailhub")
     parser.add_argument("--messages", type=int, default=10000, help="of each accept and relay run")
-    parser.add_argument("--sessions", type=int, default=20)
+    parser.add_argument("--sessions", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=3, help="runs of each side; the median is shown")
     parser.add_argument("--queued", type=int, default=100000, help="messages in the queue for the restart")
     parser.add_argument("--folder", type=Path, default=ROOT / "var", help="where queues live: a real disk")

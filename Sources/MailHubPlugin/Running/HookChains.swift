@@ -1,4 +1,6 @@
 /// What happens when a plugin throws or outlives its time limit.
+@usableFromInline
+@frozen
 package enum FailurePolicy: String, Sendable, CaseIterable {
     /// The command is answered with 451: the client tries again.
     case `defer`
@@ -39,13 +41,40 @@ package struct ConfiguredPlugin: Sendable {
 }
 
 /// One plugin's part in one stage.
+@usableFromInline
+@frozen
 package struct Hooked<Hook: Sendable>: Sendable {
-    package let name: String
-    package let stage: Stage
-    package let hook: Hook
-    package let timeLimit: Duration
-    package let onFailure: FailurePolicy
-    let health: PluginHealth
+    @usableFromInline package let hook: Hook
+    @usableFromInline let place: HookPlace
+
+    @inlinable package var name: String { self.place.name }
+    @inlinable package var timeLimit: Duration { self.place.timeLimit }
+    @inlinable package var onFailure: FailurePolicy { self.place.onFailure }
+    @inlinable var health: PluginHealth { self.place.health }
+
+    init(hook: Hook, place: HookPlace) {
+        self.hook = hook
+        self.place = place
+    }
+}
+
+/// What is the same for a plugin's hook whatever its type.
+@usableFromInline
+final class HookPlace: Sendable {
+    @usableFromInline let name: String
+    @usableFromInline let stage: Stage
+    @usableFromInline let timeLimit: Duration
+    @usableFromInline let onFailure: FailurePolicy
+    @usableFromInline let health: PluginHealth
+
+    init(_ entry: ConfiguredPlugin, _ stage: Stage) {
+        self.name = entry.name
+        self.stage = stage
+        self.timeLimit = entry.timeLimits[stage] ?? entry.timeLimit
+        // What cannot fail anything is told to the others, whoever fails.
+        self.onFailure = stage.isObserving ? .ignore : entry.onFailure
+        self.health = entry.health
+    }
 }
 
 /// The plugins of each stage, in configuration order.
@@ -76,14 +105,7 @@ package struct HookChains: Sendable {
         func stage<Hook: Sendable>(_ stage: Stage, _ cast: (any HubPlugin) -> Hook?) -> [Hooked<Hook>] {
             plugins.compactMap { entry in
                 cast(entry.plugin).map { hook in
-                    Hooked(
-                        name: entry.name,
-                        stage: stage,
-                        hook: hook,
-                        timeLimit: entry.timeLimits[stage] ?? entry.timeLimit,
-                        onFailure: entry.onFailure,
-                        health: entry.health
-                    )
+                    Hooked(hook: hook, place: HookPlace(entry, stage))
                 }
             }
         }

@@ -1,11 +1,12 @@
 import Metrics
-import NIOCore
+public import NIOCore
 import Synchronization
 
 /// How one plugin fares: counts, and the circuit breaker that spares everybody the wait for one that fails again and again.
 ///
 /// After `failures` calls in a row that threw or took too long, the plugin is not asked for `pause`; then one call is let
 /// through, and what becomes of it decides. While it is not asked, its failure policy answers.
+@usableFromInline
 package final class PluginHealth: Sendable {
     /// When the breaker opens, and for how long.
     package struct Breaker: Hashable, Sendable {
@@ -41,10 +42,14 @@ package final class PluginHealth: Sendable {
         self.failureMetric = Counter(label: "mailhub_plugin_failures", dimensions: [("plugin", plugin)])
     }
 
+    /// Whether the last call of the plugin has failed.
+    @usableFromInline var isFailing: Bool { self.inARow.load(ordering: .relaxed) != 0 }
+
     /// Whether the plugin is to be asked now.
-    func mayCall(now: NIODeadline) -> Bool {
+    @usableFromInline
+    func mayCall(on eventLoop: any EventLoop) -> Bool {
         let until = self.closedUntil.load(ordering: .relaxed)
-        if until == 0 || self.isProbe(now, until) {
+        if until == 0 || self.isProbe(eventLoop.now, until) {
             self.calls.add(1, ordering: .relaxed)
             return true
         }
@@ -62,6 +67,7 @@ package final class PluginHealth: Sendable {
     /// The plugin has answered.
     ///
     /// - Returns: whether that ends a pause.
+    @usableFromInline
     func succeeded() -> Bool {
         guard self.inARow.load(ordering: .relaxed) != 0 else { return false }
         self.inARow.store(0, ordering: .relaxed)
@@ -71,6 +77,7 @@ package final class PluginHealth: Sendable {
     /// The plugin has thrown, or took too long.
     ///
     /// - Returns: whether that begins a pause.
+    @usableFromInline
     func failed(timedOut: Bool, now: NIODeadline) -> Bool {
         self.failures.add(1, ordering: .relaxed)
         self.failureMetric.increment()

@@ -36,6 +36,18 @@ public enum Stage: String, Hashable, Sendable, Codable, CaseIterable {
     case observer
 }
 
+extension Stage {
+    /// Whether plugins are only told there: what they are told of has happened.
+    var isObserving: Bool {
+        switch self {
+        case .queued, .disconnect, .deliveryOutcome, .observer: true
+        case .connect, .tls, .hello, .authentication, .sender, .resolver, .recipient, .data, .header, .message,
+            .recipientMessage, .route, .delivery:
+            false
+        }
+    }
+}
+
 extension HubPlugin {
     /// The stages that the plugin takes part in, in the order in which a message meets them.
     public var stages: [Stage] {

@@ -1,0 +1,161 @@
+public import Logging
+public import NIOCore
+public import Synchronization
+
+/// One run of a chain, shared by the task that runs it, the caller that waits for it and the timer.
+@usableFromInline
+final class ChainCall<Hook: Sendable, State: Sendable, Outcome: Sendable>: Sendable {
+    @usableFromInline
+    enum Ending: Sendable {
+        case finished(ChainResult<State, Outcome>)
+        /// The plugin at the index took too long; the state is what it was given.
+        case abandoned(index: Int, State)
+    }
+    @usableFromInline
+    struct Progress {
+        @usableFromInline var index: Int
+        @usableFromInline var state: State
+        @usableFromInline var began: NIODeadline
+        /// The caller waits, and the timer runs: before that, all plugins so far have answered at once.
+        @usableFromInline var isWatched = false
+        @usableFromInline var ending: Ending?
+        @usableFromInline var waiter: CheckedContinuation<Ending, Never>?
+
+        @inlinable
+        init(index: Int, state: State, began: NIODeadline) {
+            self.index = index
+            self.state = state
+            self.began = began
+        }
+    }
+    @usableFromInline let progress: Mutex<Progress>
+    @usableFromInline let hooks: [Hooked<Hook>]
+    @usableFromInline let eventLoop: any EventLoop
+    @usableFromInline let logger: Logger
+
+    @inlinable
+    init(hooks: [Hooked<Hook>], start: Int, state: State, eventLoop: any EventLoop, logger: Logger) {
+        self.hooks = hooks
+        self.eventLoop = eventLoop
+        self.logger = logger
+        self.progress = Mutex(Progress(index: start, state: state, began: eventLoop.now))
+    }
+
+    @inlinable
+    func run(_ step: @Sendable (Hook, inout State) async throws -> Outcome?) async {
+        var (index, state) = self.progress.withLock { ($0.index, $0.state) }
+        while index < self.hooks.count {
+            let hooked = self.hooks[index]
+            if hooked.health.mayCall(on: self.eventLoop) {
+                guard self.begins(index, state) else { return }  // left behind: later plugins were asked without this task
+                do {
+                    let outcome = try await step(hooked.hook, &state)
+                    if hooked.health.isFailing, !self.hasEnded, hooked.health.succeeded() {
+                        self.log(.notice, "plugin is asked again", hooked.place)
+                    }
+                    if let outcome { return self.finish(.finished(.decided(outcome, state))) }
+                } catch {
+                    guard !self.hasEnded else { return }  // the time limit was told already
+                    guard !Task.isCancelled else { return self.finish(.finished(.failed(plugin: hooked.name))) }
+                    self.failed(hooked.place, error, timedOut: false)
+                    guard hooked.onFailure == .ignore else {
+                        return self.finish(.finished(.failed(plugin: hooked.name)))
+                    }
+                    state = self.progress.withLock { $0.state }  // without the half of its edits that was applied
+                }
+            } else if hooked.onFailure == .defer {
+                return self.finish(.finished(.failed(plugin: hooked.name)))
+            }
+            index += 1
+        }
+        self.finish(.finished(.passed(state)))
+    }
+
+    /// Notes that a plugin is at work now; `false` where the chain has ended without it.
+    @inlinable
+    func begins(_ index: Int, _ state: State) -> Bool {
+        self.progress.withLock { progress in
+            progress.index = index
+            progress.state = state
+            if progress.isWatched { progress.began = self.eventLoop.now }
+            return progress.ending == nil
+        }
+    }
+
+    @usableFromInline
+    func failed(_ hooked: HookPlace, _ error: any Error, timedOut: Bool) {
+        self.log(.error, "plugin failed", hooked, error)
+        if hooked.health.failed(timedOut: timedOut, now: self.eventLoop.now) {
+            self.log(.error, "plugin fails again and again: not asked for a while", hooked)
+        }
+    }
+
+    @usableFromInline
+    func log(
+        _ level: Logger.Level,
+        _ text: Logger.Message,
+        _ hooked: HookPlace,
+        _ error: (any Error)? = nil
+    ) {
+        var metadata: Logger.Metadata = [
+            "hook": "\(hooked.name)", "stage": "\(hooked.stage.rawValue)", "on-failure": "\(hooked.onFailure.rawValue)",
+        ]
+        if let error { metadata["error"] = "\(error)" }
+        self.logger.log(level: level, text, metadata: metadata)
+    }
+
+    @inlinable var hasEnded: Bool { self.progress.withLock { $0.ending != nil } }
+
+    /// The result, where the chain has finished already; otherwise the time of the plugin at work is kept from now on.
+    @inlinable
+    func resultOrWatch() -> ChainResult<State, Outcome>? {
+        self.progress.withLock { progress in
+            if case .finished(let result) = progress.ending { return result }
+            progress.isWatched = true
+            return nil
+        }
+    }
+
+    /// When the plugin at work will be overdue; `nil` once the chain has ended.
+    @inlinable var deadline: NIODeadline? {
+        self.progress.withLock { progress in
+            guard progress.ending == nil, progress.index < self.hooks.count else { return nil }
+            return progress.began + TimeAmount(self.hooks[progress.index].timeLimit)
+        }
+    }
+
+    @inlinable
+    func abandonIfOverdue(now: NIODeadline) -> Bool {
+        guard let deadline = self.deadline, deadline <= now else { return false }
+        let overdue: (index: Int, State)? = self.progress.withLock { progress in
+            progress.ending == nil ? (progress.index, progress.state) : nil
+        }
+        guard let overdue else { return false }
+        let hooked = self.hooks[overdue.index]
+        self.failed(hooked.place, TimeLimitExceeded(limit: hooked.timeLimit), timedOut: true)
+        self.finish(.abandoned(index: overdue.index, overdue.1))
+        return true
+    }
+
+    @inlinable
+    func wait() async -> Ending {
+        await withCheckedContinuation { continuation in
+            let ending = self.progress.withLock { progress -> Ending? in
+                if progress.ending == nil { progress.waiter = continuation }
+                return progress.ending
+            }
+            if let ending { continuation.resume(returning: ending) }
+        }
+    }
+
+    /// The first ending counts; a later one comes from a plugin that was left behind.
+    @inlinable
+    func finish(_ ending: Ending) {
+        let waiter = self.progress.withLock { progress -> CheckedContinuation<Ending, Never>? in
+            guard progress.ending == nil else { return nil }
+            progress.ending = ending
+            return progress.waiter.take()
+        }
+        waiter?.resume(returning: ending)
+    }
+}
