@@ -3,8 +3,8 @@ import MailHub
 import MailHubPlugin
 
 /// Answers `next` at every stage of a message's way through the hub.
-protocol NextEverywhere: ConnectHook, HelloHook, SenderHook, RecipientResolver, RecipientHook, DataHook, HeaderHook, MessageHook,
-    RecipientMessageHook, RouteHook, QueuedHook, DisconnectHook, DeliveryHook, DeliveryOutcomeHook
+protocol NextEverywhere: ConnectHook, HelloHook, SenderHook, RecipientResolver, RecipientHook, DataHook, HeaderHook,
+    MessageHook, RecipientMessageHook, RouteHook, QueuedHook, DisconnectHook, DeliveryHook, DeliveryOutcomeHook
 {}
 
 extension NextEverywhere {

@@ -47,7 +47,8 @@ final class ChainCall<Hook: Sendable, State: Sendable, Outcome: Sendable>: Senda
         while index < self.hooks.count {
             let hooked = self.hooks[index]
             if hooked.health.mayCall(on: self.eventLoop) {
-                guard self.begins(index, state) else { return }  // left behind: later plugins were asked without this task
+                // Left behind: later plugins were asked without this task.
+                guard self.begins(index, state) else { return }
                 do {
                     let outcome = try await step(hooked.hook, &state)
                     if hooked.health.isFailing, !self.hasEnded, hooked.health.succeeded() {
