@@ -89,7 +89,10 @@ let package = Package(
         module("TransportSecurity", ["COpenSSL", nioCore]),
         module(
             "Reception",
-            ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "TransportSecurity", nioCore, nioPosix, logging]
+            [
+                "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "TransportSecurity", "SASL", nioCore, nioPosix,
+                logging,
+            ]
         ),
         module(
             "Delivery",
@@ -104,12 +107,13 @@ let package = Package(
                 nioEmbedded, logging,
             ]
         ),
+        module("SASL", ["TransportSecurity"]),
         module("Administration", ["SMTP", "MailQueue", nioCore, nioPosix, logging]),
         module(
             "MailHub",
             [
                 "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "KeyValueStorage", "DNSResolver", "Reception",
-                "Delivery", "LDAPClient", "Administration", "TransportSecurity", nioCore, nioPosix, logging,
+                "Delivery", "LDAPClient", "Administration", "TransportSecurity", "SASL", nioCore, nioPosix, logging,
                 serviceLifecycle, unixSignals,
             ]
         ),
@@ -162,6 +166,7 @@ let package = Package(
             "TransportSecurityTests",
             ["TransportSecurity", "TestSupport", "CMalloc", nioCore, nioPosix, nioEmbedded]
         ),
+        tests("SASLTests", ["SASL", "TransportSecurity"]),
         tests("DNSResolverTests", ["DNSResolver", "MailHubPlugin", "SMTP", "TestSupport", logging]),
         tests(
             "LDAPClientTests",

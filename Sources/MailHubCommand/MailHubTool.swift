@@ -8,7 +8,7 @@ struct MailHubTool: AsyncParsableCommand {
         commandName: "mailhub",
         abstract: "Runs an SMTP mail hub, and operates one that runs.",
         discussion: """
-            serve and check read config.json; all others but version ask the running hub through its control socket.
+            serve, check and user read config.json; all others but version ask the running hub through its control socket.
 
             EXAMPLES:
               mailhub check --config config.json
@@ -24,7 +24,7 @@ struct MailHubTool: AsyncParsableCommand {
         version: Release.version,
         subcommands: [
             Serve.self, Check.self, StatusCommand.self, QueueCommand.self, PluginCommand.self, GreylistCommand.self,
-            DirectoryCommand.self, Reload.self, VersionCommand.self,
+            DirectoryCommand.self, UserCommand.self, Reload.self, VersionCommand.self,
         ]
     )
 }

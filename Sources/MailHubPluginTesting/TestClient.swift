@@ -1,3 +1,4 @@
+import Foundation
 public import MailHubPlugin
 import Reception
 
@@ -16,6 +17,11 @@ public final class TestClient: Sendable {
     public func send(_ line: String) async throws -> String {
         await self.client.send(line)
         return try await self.client.reply() ?? ""
+    }
+
+    /// Claims to be somebody, at a listener with the role `submission` (RFC 4616, RFC 4954); gives the reply.
+    public func authenticate(as user: String, password: String) async throws -> String {
+        try await self.send("AUTH PLAIN \(Data("\u{0}\(user)\u{0}\(password)".utf8).base64EncodedString())")
     }
 
     /// Sends octets as they are; `nextReply()` gives what comes of them.

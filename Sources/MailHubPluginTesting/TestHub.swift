@@ -181,12 +181,16 @@ public final class TestHub: Sendable {
         guard let host = Domain("hub.example.org"), let postmaster = Mailbox("postmaster@example.org") else {
             throw ConfigurationRefused(problems: [])
         }
+        // Passwords go over no network here.
+        var authentication = AuthenticationSettings()
+        authentication.allowsClearText = true
         self.settings = ReceptionSettings(
             host: host,
             servedDomains: domains,
             relayNetworks: listener.relayNetworks.compactMap { IPNetwork($0) },
             postmaster: postmaster,
-            hooks: self.hooks
+            hooks: self.hooks,
+            authentication: authentication
         )
         self.services = ReceptionServices(intake: self.intake, clock: self.clock, logger: logger)
     }

@@ -33,7 +33,8 @@ struct ImportTests {
         Sources/DNSResolver: CUnbound MailHubPlugin SMTP NIOCore NIOPosix Glibc Synchronization Logging
         Sources/LDAPClient: CLDAP MailHubPlugin Glibc Synchronization Logging DequeModule
         Sources/TransportSecurity: COpenSSL NIOCore Glibc Synchronization
-        Sources/Reception: SMTP InternetMessage MailHubPlugin MailQueue TransportSecurity NIOCore NIOPosix Logging \
+        Sources/SASL: TransportSecurity Foundation Synchronization
+        Sources/Reception: SMTP InternetMessage MailHubPlugin MailQueue TransportSecurity SASL NIOCore NIOPosix Logging \
         Synchronization
         Sources/Delivery: SMTP InternetMessage MailHubPlugin MailQueue TransportSecurity NIOCore NIOPosix Logging Glibc \
         Synchronization

@@ -21,6 +21,7 @@ struct ConfigurationChangeTests {
         ("2001:db8::/32", "2001:db8::/64", ["$.relayNetworks"], []),
         ("\"192.0.2.9\"", "\"192.0.2.8\"", ["$.routes"], []),
         ("\"defaultRoute\": \"smart_host\"", "\"defaultRoute\": \"internet\"", ["$.defaultRoute"], []),
+        ("\"senders\": \"any\"", "\"senders\": \"own\"", ["$.authentication"], []),
         ("\"concurrency\": 50", "\"concurrency\": 51", ["$.throttles"], []),
         ("\"connect\": \"1s\"", "\"connect\": \"9s\"", ["$.delivery.timeouts"], []),
         ("\"messagesPerConnection\": 8", "\"messagesPerConnection\": 9", ["$.delivery.messagesPerConnection"], []),

@@ -157,6 +157,13 @@ struct GoodConfigurationTests {
     private func domain(_ text: String) throws -> Domain { try #require(Domain(text)) }
 }
 
+/// A file without users, readable by its owner alone.
+private let emptyFile: String = {
+    let path = FileManager.default.temporaryDirectory.appending(path: "users-\(UUID().uuidString)").path
+    _ = FileManager.default.createFile(atPath: path, contents: nil, attributes: [.posixPermissions: 0o600])
+    return path
+}()
+
 /// Each key, with a value that is not its default.
 let everythingSet = """
     {
@@ -217,6 +224,7 @@ let everythingSet = """
           "block": "7s", "endOfData": "8s", "quit": "9s"
         }
       },
+      "authentication": { "users": "\(emptyFile)", "senders": "any", "mechanisms": ["PLAIN"] },
       "dns": { "servers": ["127.0.0.1@5353", "::1"], "ipv6": false, "timeout": "3s" },
       "plugins": [
         {

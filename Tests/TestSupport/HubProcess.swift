@@ -126,14 +126,20 @@ public final class HubProcess {
     }
 
     /// Runs the executable without saying where the configuration is.
-    public static func run(_ arguments: [String]) throws -> (status: Int32, output: String) {
+    public static func run(_ arguments: [String], input: Data? = nil) throws -> (status: Int32, output: String) {
         let command = Process()
         let pipe = Pipe()
         command.executableURL = Self.executable
         command.arguments = arguments
         command.standardOutput = pipe
         command.standardError = pipe
+        let standardInput = input.map { _ in Pipe() }
+        if let standardInput { command.standardInput = standardInput }
         try launch(command)
+        if let input, let standardInput {
+            try standardInput.fileHandleForWriting.write(contentsOf: input)
+            try standardInput.fileHandleForWriting.close()
+        }
         let output = try pipe.fileHandleForReading.readToEnd() ?? Data()
         command.waitUntilExit()
         return (command.terminationStatus, String(decoding: output, as: UTF8.self))

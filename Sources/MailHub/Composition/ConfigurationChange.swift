@@ -20,6 +20,7 @@ struct ConfigurationChange {
             ("$.relayNetworks", self.old.relayNetworks != self.new.relayNetworks),
             ("$.routes", self.old.routes != self.new.routes || self.old.routeTLS != self.new.routeTLS),
             ("$.defaultRoute", self.old.defaultRoute != self.new.defaultRoute),
+            ("$.authentication", self.old.authentication != self.new.authentication),
             ("$.directory", self.old.directory != self.new.directory),
             ("$.throttles", self.old.throttles != self.new.throttles),
             ("$.delivery.timeouts", self.old.delivery.timeouts != self.new.delivery.timeouts),

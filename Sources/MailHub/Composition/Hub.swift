@@ -180,7 +180,8 @@ public enum Hub {
                 intake: queue,
                 clock: clock,
                 logger: logger,
-                budget: ConnectionBudget(limit: ProcessLimits.connections)
+                budget: ConnectionBudget(limit: ProcessLimits.connections),
+                passwords: PasswordsOnThreads(pool: pool)
             )
         ) { live.current.reception }
         try await listeners.apply(configuration.listeners)
@@ -222,7 +223,8 @@ public enum Hub {
         let services: [any Service] = [
             plugins, QueueService(queue: queue), DispatcherService(dispatcher: dispatcher),
             ControlService(server: control),
-            ReloadService(reloader: reloader), CertificateWatch(live: live, pool: pool, logger: logger), listeners,
+            ReloadService(reloader: reloader), CertificateWatch(live: live, pool: pool, logger: logger),
+            UserFileWatch(live: live, pool: pool, logger: logger), listeners,
         ]
         var group = ServiceGroupConfiguration(
             services: services.map { .init(service: $0) },

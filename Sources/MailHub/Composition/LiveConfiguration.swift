@@ -44,7 +44,8 @@ extension LiveConfiguration.Snapshot {
             servedDomains: Set(configuration.domains.keys),
             relayNetworks: configuration.relayNetworks,
             postmaster: configuration.postmaster,
-            hooks: hooks
+            hooks: hooks,
+            authentication: configuration.authentication
         )
         self.router = Router(
             routeOfDomain: configuration.domains,

@@ -24,6 +24,8 @@ struct HubConfiguration: Sendable {
     var queue: QueueConfiguration
     var throttles: ThrottleConfiguration
     var dns: DNSConfiguration
+    /// Who may submit mail.
+    var authentication: AuthenticationSettings
     /// The LDAP servers that plugins ask; `nil` where there are none.
     var directory: LDAPSettings?
     var plugins: [ConfiguredPlugin]

@@ -69,6 +69,7 @@ struct HubConfigurationReader {
         let queue = self.queue()
         let throttles = self.throttles(routes)
         let dns = self.dns()
+        let authentication = self.authentication()
         let directory = self.directory()
         let plugins = self.plugins(PluginSurroundings(servedDomains: Set(domains.keys), directory: directory))
         let logging = self.logging()
@@ -95,6 +96,7 @@ struct HubConfigurationReader {
             queue: queue,
             throttles: throttles,
             dns: dns,
+            authentication: authentication,
             directory: directory,
             plugins: plugins,
             logging: logging,
@@ -179,14 +181,10 @@ struct HubConfigurationReader {
             )
         }
         let role = section.enumeration("role", default: ListenerRole.mx)
-        let port = section.integer("port", in: 0...65535, default: role == .mx ? 25 : 24)
+        let tls = self.tls(section)
+        let port = section.integer("port", in: 0...65535, default: Self.standardPort(role, tls))
         switch role {
-        case .submission:
-            section.report(
-                "submission needs TLS and authentication, which this version does not have",
-                at: "role",
-                fix: "use \"mx\" with \"relayNetworks\" for hosts of your own"
-            )
+        case .submission: self.checkSubmission(section, hasTLS: tls != nil)
         case .lmtp where port == 25:
             section.report(
                 "LMTP must not be on port 25 (RFC 2033 section 5)",
@@ -224,9 +222,18 @@ struct HubConfigurationReader {
             role: role,
             limits: limits,
             answersVerify: section.boolean("verify", default: false),
-            tls: self.tls(section),
+            tls: tls,
             differingVerdicts: section.enumeration("differingVerdicts", default: DifferingVerdicts.refuse)
         )
+    }
+
+    /// RFC 5321 section 4.5.4.2, RFC 6409 section 3.1, RFC 8314 section 3.3; LMTP has none, and 24 is for private mail systems.
+    private static func standardPort(_ role: ListenerRole, _ tls: ListenerTLS?) -> Int {
+        switch role {
+        case .mx: 25
+        case .submission: tls?.mode == .implicit ? 465 : 587
+        case .lmtp: 24
+        }
     }
 
     private func relayNetworks() -> [IPNetwork] {

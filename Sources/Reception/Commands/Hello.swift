@@ -59,6 +59,7 @@ extension SMTPSession {
                 "ENHANCEDSTATUSCODES", "DSN",
             ]
             if self.offersTLS { extensions.append("STARTTLS") }
+            if let offer = self.authenticationOffer { extensions.append(offer) }
             return Reply(250, nil, lines: [greeting] + extensions)
         }
     }

@@ -5,6 +5,14 @@ import SMTP
 /// MAIL (RFC 5321 section 4.1.1.2, RFC 1870 section 6.1).
 extension SMTPSession {
     func mail(_ path: ReversePath, _ parameters: SenderParameters) -> Work? {
+        guard !self.mustAuthenticate else {
+            self.refuse(self.sequence.passive(.authenticationRequired))
+            return nil
+        }
+        if parameters.namesAuthor, self.listener.role != .submission {
+            self.refuse(self.sequence.passive(Reply(CommandError.unknownParameter("AUTH"))))
+            return nil
+        }
         var envelope = Envelope(reversePath: path)
         envelope.body = parameters.body
         envelope.isInternationalized = parameters.isInternationalized
@@ -17,6 +25,11 @@ extension SMTPSession {
             return nil
         case .askHooks:
             break
+        }
+        if let refusal = self.senderRefusal(path) {
+            self.logger.info("sender refused", metadata: ["from": "\(path)", "reply": "\(refusal)"])
+            self.refuse(self.sequence.mailDecided(.refused(refusal), envelope: envelope))
+            return nil
         }
         if self.messages >= self.listener.limits.messages {
             self.end(with: .tooManyMessages(hostname: self.settings.hostname))

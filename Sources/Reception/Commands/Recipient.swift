@@ -65,7 +65,7 @@ extension SMTPSession {
 
     /// Why a client may not send to a domain that is not served: never an open relay (RFC 5321 section 3.6.2).
     private func relayRefusal(for mailbox: Mailbox) -> Reply? {
-        guard self.isRelayClient else { return .relayingDenied }
+        guard self.mayRelay else { return .relayingDenied }
         guard mailbox.domain?.isFullyQualified ?? true else {
             return Reply(550, .init(1, 2), "The domain is not fully qualified")
         }

@@ -44,6 +44,8 @@ extension SMTPSession {
         switch command {
         case .ehlo, .lhlo, .starttls, .noop, .quit:
             return false
+        case .auth:
+            self.refuse(self.sequence.passive(.startTLSFirst))
         case .bdat(let size, let isLast):
             self.mode = .chunk(remaining: size, isLast: isLast, discardedWith: .startTLSFirst)
         case .helo, .mail, .rcpt, .data, .rset, .help, .vrfy, .expn, .notImplemented:
@@ -92,6 +94,7 @@ extension SMTPSession {
         self.input = ByteBuffer()
         self.framing = CommandLineFraming()
         self.transactionWasReset()
+        self.identity = nil
         guard await self.secure(with: handler) else { return }
         await self.askAboutTLS()
         guard !self.isClosing else { return }

@@ -96,9 +96,10 @@ extension SMTPSession {
         _ envelope: Envelope,
         _ transaction: MailTransaction
     ) async -> MessageAnswer {
-        let state: MessageState
+        var state: MessageState
         do {
             state = try await self.opened(message)
+            if self.listener.role == .submission { try self.complete(&state, transaction) }
         } catch {
             self.logger.error("message cannot be read", metadata: ["error": "\(error)"])
             return .refused(.temporaryFailure)
@@ -122,6 +123,19 @@ extension SMTPSession {
             try Self.note(try await hook.message(state.context, seen, context), in: &state)
         }
         return self.answer(to: result)
+    }
+
+    /// Adds the fields that a message must have and its author's program has left out (RFC 6409 sections 8.2 and 8.3).
+    private func complete(_ state: inout MessageState, _ transaction: MailTransaction) throws {
+        if state.header.first(named: "Date") == nil {
+            var date = ByteBuffer()
+            DateTime(self.services.clock.now).write(into: &date)
+            try state.apply(.header(.append(name: "Date", value: String(buffer: date))))
+        }
+        if state.header.first(named: "Message-ID") == nil {
+            let value = "<\(transaction.id)@\(self.settings.hostname)>"
+            try state.apply(.header(.append(name: "Message-ID", value: value)))
+        }
     }
 
     private func opened(_ message: ReceivedMessage) async throws -> MessageState {

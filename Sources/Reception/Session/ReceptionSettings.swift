@@ -79,14 +79,18 @@ package struct ReceptionSettings: Sendable {
     /// Who reads mail to `<Postmaster>`, and to postmaster at a served domain where no resolver knows it.
     package let postmaster: Mailbox
     package let hooks: HookChains
+    /// Whom submission listeners know, and what they may do.
+    package let authentication: AuthenticationSettings
 
     package init(
         host: Domain,
         servedDomains: Set<Domain>,
         relayNetworks: [IPNetwork],
         postmaster: Mailbox,
-        hooks: HookChains
+        hooks: HookChains,
+        authentication: AuthenticationSettings = AuthenticationSettings()
     ) {
+        self.authentication = authentication
         self.host = host
         self.servedDomains = servedDomains
         self.relayNetworks = relayNetworks
@@ -105,13 +109,21 @@ package struct ReceptionServices: Sendable {
     let budget: ConnectionBudget
     /// Recipients that must not share a transaction.
     let apart: RecipientsApart
+    /// Who has given wrong passwords lately.
+    let failures: AuthenticationFailures
+    /// Checks passwords, which takes its time.
+    let passwords: any PasswordChecking
 
     package init(
         intake: any MessageIntake,
         clock: any WallClock,
         logger: Logger,
-        budget: ConnectionBudget = ConnectionBudget()
+        budget: ConnectionBudget = ConnectionBudget(),
+        failures: AuthenticationFailures = AuthenticationFailures(),
+        passwords: any PasswordChecking = PasswordsAtOnce()
     ) {
+        self.failures = failures
+        self.passwords = passwords
         self.budget = budget
         self.intake = intake
         self.clock = clock

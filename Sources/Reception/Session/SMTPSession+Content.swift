@@ -45,6 +45,7 @@ extension SMTPSession {
         return TransmissionType(
             greeting,
             isEncrypted: self.security != nil,
+            isAuthenticated: self.identity != nil,
             isInternationalized: envelope.isInternationalized
         )
     }
@@ -57,7 +58,7 @@ extension SMTPSession {
     /// Takes content from the input.
     func receiveContent() -> Work? {
         switch self.mode {
-        case .commands:
+        case .commands, .authentication:
             return nil
         case .data(var decoder):
             let ended = self.withContentBuffer { session, buffer in

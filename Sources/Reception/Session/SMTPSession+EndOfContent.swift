@@ -111,7 +111,7 @@ extension SMTPSession {
         _ envelope: Envelope,
         _ transaction: MailTransaction
     ) async -> Verdict {
-        guard self.settings.hooks.wantsMessages else {
+        guard self.settings.hooks.wantsMessages || self.listener.role == .submission else {
             if transaction.isDiscarded || envelope.recipients.isEmpty {
                 return await self.discard(message, envelope, transaction)
             }
@@ -271,7 +271,7 @@ extension SMTPSession {
                 plan.verdicts.all[place].holdReason = "refused for this recipient: \(reply?.description ?? "")"
             }
             return nil
-        case .bounce where areFinal && self.isRelayClient && plan.verdicts.all.contains { $0.answer == .taken }:
+        case .bounce where areFinal && self.mayRelay && plan.verdicts.all.contains { $0.answer == .taken }:
             for place in refused {
                 guard let reply = plan.verdicts.refusal(at: [place]) else { continue }
                 plan.failures.append(RecipientFailure(recipient: plan.envelope.recipients[place], reply: reply))

@@ -104,7 +104,7 @@ extension SMTPSession {
 
     private var timeLimit: Duration {
         switch self.mode {
-        case .commands: self.listener.limits.commandTime
+        case .commands, .authentication: self.listener.limits.commandTime
         case .data, .chunk: self.listener.limits.dataTime
         }
     }

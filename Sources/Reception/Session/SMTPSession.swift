@@ -3,6 +3,7 @@ import Logging
 package import MailHubPlugin
 import MailQueue
 package import NIOCore
+import SASL
 package import SMTP
 import TransportSecurity
 
@@ -30,6 +31,8 @@ package actor SMTPSession {
         case verify(Mailbox, isExpand: Bool)
         /// The handshake.
         case startTLS
+        /// What a client claims has to be looked into.
+        case authenticate(AuthenticationClaimed)
     }
 
     /// What the next octets of the input are.
@@ -38,6 +41,8 @@ package actor SMTPSession {
         case data(DataDecoder)
         /// A chunk of BDAT; with a reply, its octets are dropped and the reply is sent at its end.
         case chunk(remaining: Int, isLast: Bool, discardedWith: Reply?)
+        /// Responses of an authentication.
+        case authentication(SASLServer, CommandLineFraming)
     }
 
     let channel: any Channel
@@ -73,6 +78,8 @@ package actor SMTPSession {
     var security: TLSParameters?
     /// Why a plugin does not want the encrypted connection.
     var tlsRefusal: Reply?
+    /// Whom the client has proved to be (RFC 4954).
+    var identity: String?
     /// The session's task, while the handshake goes on.
     var handshakeWaiter: CheckedContinuation<TLSParameters?, Never>?
 
@@ -189,7 +196,7 @@ package actor SMTPSession {
     /// Carries out what the input holds, until something has to be awaited or the input is used up.
     private func advance() -> Work? {
         while !self.isClosing, !self.isDisconnected {
-            if self.isDraining, case .commands = self.mode, self.sequence.envelope == nil {
+            if self.isDraining, self.isBetweenCommands, self.sequence.envelope == nil {
                 self.end(with: .shuttingDown(hostname: self.settings.hostname))
                 return nil
             }
@@ -201,12 +208,26 @@ package actor SMTPSession {
                 case .tooLong: self.refuse(.lineTooLong)
                 case .bareLineEnd: self.refuse(.bareLineEnd)
                 }
+            case .authentication(let exchange, let framing):
+                switch self.response(exchange, framing) {
+                case .incomplete: return nil
+                case .goOn: continue
+                case .work(let work): return work
+                }
             case .data, .chunk:
                 guard self.input.readableBytes > 0 || self.isChunkComplete else { return nil }
                 if let work = self.receiveContent() { return work }
             }
         }
         return nil
+    }
+
+    /// Whether neither content nor a hook's answer is being waited for.
+    private var isBetweenCommands: Bool {
+        switch self.mode {
+        case .commands, .authentication: true
+        case .data, .chunk: false
+        }
     }
 
     private func commandLine(length: Int) -> Work? {
@@ -248,6 +269,7 @@ package actor SMTPSession {
         case .vrfy(let argument): return self.verify(argument, isExpand: false)
         case .expn(let argument): return self.verify(argument, isExpand: true)
         case .starttls: return self.startTLS()
+        case .auth(let mechanism, let initial): return self.authenticate(mechanism, initial)
         case .notImplemented: self.refuse(self.sequence.passive(.notImplemented))
         }
         return nil
@@ -262,6 +284,7 @@ package actor SMTPSession {
         case .spool: await self.writeOutContent()
         case .endOfContent: await self.endOfContent()
         case .startTLS: await self.negotiateTLS()
+        case .authenticate(let claim): await self.look(into: claim)
         case .verify(let mailbox, let isExpand): await self.askResolvers(about: mailbox, isExpand: isExpand)
         }
     }
@@ -276,6 +299,7 @@ package actor SMTPSession {
             helloName: self.sequence.hello?.name,
             isRelayClient: self.isRelayClient,
             tls: self.security.map { TLSFacts($0) },
+            authenticatedIdentity: self.identity,
             facts: self.facts,
             logger: self.logger
         )

@@ -16,8 +16,14 @@ package struct CommandLineFraming: Sendable {
     private var state = State.line
     /// Octets of the incomplete line that were searched already.
     private var searched = 0
+    /// The longest line here, CRLF included.
+    private let limit: Int
 
-    package init() {}
+    /// - Parameter limit: the longest line, CRLF included.
+    package init(limit: Int = Self.longestLine) { self.limit = limit }
+
+    /// The longest line of an authentication, CRLF included (RFC 4954 section 4).
+    package static let longestResponse = 12288
 
     /// What was found at the start of the input.
     package enum Element: Equatable {
@@ -47,7 +53,7 @@ package struct CommandLineFraming: Sendable {
             unsafe Self.endOfLine(bytes, from: max(self.searched - 1, 0))
         }
         guard let end else {
-            if input.readableBytes > Self.longestLine {
+            if input.readableBytes > self.limit {
                 let lastWasCR = input.getInteger(at: input.writerIndex - 1, as: UInt8.self) == 0x0D
                 input.clear()
                 self.searched = 0
@@ -58,7 +64,7 @@ package struct CommandLineFraming: Sendable {
             return .incomplete
         }
         self.searched = 0
-        if end + 2 > Self.longestLine {
+        if end + 2 > self.limit {
             input.moveReaderIndex(forwardBy: end + 2)
             return .tooLong
         }

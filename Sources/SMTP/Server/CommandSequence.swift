@@ -125,6 +125,21 @@ package struct CommandSequence: Sendable {
         }
     }
 
+    /// AUTH: between EHLO and MAIL (RFC 4954 section 4).
+    ///
+    /// - Returns: the reply where it is refused.
+    package func authenticate() -> Reply? {
+        switch self.state {
+        case .refused: self.refusal
+        case .ready(nil): .helloFirst
+        case .ready(.some(let hello)): hello.kind == .helo ? .ehloForAuthentication : nil
+        case .transaction: .authenticationInTransaction
+        case .connecting, .helloPending, .senderPending, .recipientPending, .contentPending, .receiving, .endPending,
+            .closing:
+            .badSequence
+        }
+    }
+
     // MARK: Hello
 
     /// EHLO, HELO or LHLO (RFC 5321 section 4.1.1.1; RFC 2033 section 4.1).

@@ -54,6 +54,8 @@ extension Reply {
     package static let recipientFirst = Reply(503, .init(5, 1), "Send RCPT first: no valid recipients")
     package static let chunkingInProgress = Reply(503, .init(5, 1), "The message is being sent with BDAT")
     package static let tlsInTransaction = Reply(503, .init(5, 1), "End the transaction before STARTTLS")
+    package static let ehloForAuthentication = Reply(503, .init(5, 1), "Send EHLO before AUTH")
+    package static let authenticationInTransaction = Reply(503, .init(5, 1), "End the transaction before AUTH")
     package static let refusedSession = Reply(503, .init(5, 1), "No service for you: send QUIT")
     package static let badSequence = Reply(503, .init(5, 1), "Bad sequence of commands")
     package static let tooManyRecipients = Reply(

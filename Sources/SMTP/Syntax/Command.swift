@@ -10,6 +10,8 @@ package struct SenderParameters: Hashable, Sendable {
     package var returnContent: ReturnContent?
     /// ENVID, as received (RFC 3461 section 4.4).
     package var envelopeIdentifier: String?
+    /// Whether AUTH was given (RFC 4954 section 5); its value is not believed, and not kept.
+    package var namesAuthor = false
 }
 
 /// The parameters of RCPT that the hub understands.
@@ -39,6 +41,8 @@ package enum Command: Hashable, Sendable {
     case help
     /// RFC 3207 section 4.
     case starttls
+    /// AUTH with the name of a mechanism and the initial response as it came, in base64 (RFC 4954 section 4).
+    case auth(mechanism: String, initial: String?)
     /// A verb that some RFC defines and the hub does not implement: 502.
     case notImplemented
 }

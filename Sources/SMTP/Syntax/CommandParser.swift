@@ -37,8 +37,9 @@ package enum CommandParser {
         case Self.verb("EXPN"): return .expn(try argument.text(orError: "EXPN needs an argument"))
         case Self.verb("HELP"): return .help
         case Self.verb("SEND"), Self.verb("SOML"), Self.verb("SAML"), Self.verb("TURN"), Self.verb("ETRN"),
-            Self.verb("ATRN"), Self.verb("AUTH"):
+            Self.verb("ATRN"):
             return .notImplemented
+        case Self.verb("AUTH"): return try self.authentication(argument)
         default: throw .unrecognized
         }
     }
@@ -81,6 +82,15 @@ package enum CommandParser {
         }
         guard isName else { throw .badArgument("a domain or an address literal is needed") }
         return text
+    }
+
+    /// `AUTH SP mechanism [SP initial-response]` (RFC 4954 section 4).
+    private static func authentication(_ argument: borrowing ArgumentScanner) throws(CommandError) -> Command {
+        let words = try argument.text(orError: "AUTH needs a mechanism").split { $0 == " " || $0 == "\t" }
+        guard let mechanism = words.first, (1...20).contains(mechanism.utf8.count), words.count <= 2 else {
+            throw .badArgument("AUTH takes a mechanism, and an initial response perhaps")
+        }
+        return .auth(mechanism: mechanism.uppercased(), initial: words.count == 2 ? String(words[1]) : nil)
     }
 
     /// `BDAT SP chunk-size [SP LAST]` (RFC 3030 section 2).

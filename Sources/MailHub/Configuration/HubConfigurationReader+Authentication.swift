@@ -1,0 +1,45 @@
+import MailHubPlugin
+import Reception
+import SASL
+
+/// `"authentication"`: who may submit mail.
+extension HubConfigurationReader {
+    func authentication() -> AuthenticationSettings {
+        var settings = AuthenticationSettings()
+        guard let section = self.root.section("authentication") else { return settings }
+        let expected = SASLMechanism.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: ", ")
+        if let names = section.values("mechanisms", expected: "one of \(expected)", { SASLMechanism(rawValue: $0) }) {
+            if names.isEmpty {
+                section.report("no mechanism", at: "mechanisms", fix: "name at least one, or leave the key out")
+            }
+            settings.mechanisms = names
+        }
+        settings.senders = section.enumeration("senders", default: SenderRule.own)
+        guard let path = section.filePath("users") else { return settings }
+        do throws(UserFileStorage.Failure) {
+            let file = try UserFileStorage.read(path)
+            settings.accounts = try? UserAccounts(path: path, file)
+        } catch {
+            section.report(error.description, at: "users", fix: error.fix)
+        }
+        return settings
+    }
+
+    /// A submission listener without TLS, or without anybody who could log in, is a mistake.
+    func checkSubmission(_ listener: ConfigurationSection, hasTLS: Bool) {
+        if !hasTLS, !listener.has("tls") {
+            listener.report(
+                "submission needs TLS: passwords are not taken in the clear",
+                at: "role",
+                fix: "add \"tls\": { \"certificates\": [{ \"chain\": \"fullchain.pem\", \"key\": \"privkey.pem\" }] }"
+            )
+        }
+        if !self.root.has("authentication"), !self.root.has("plugins") {
+            listener.report(
+                "nobody could log in here",
+                at: "role",
+                fix: "add \"authentication\": { \"users\": \"users\" } to the file, and: mailhub user add NAME"
+            )
+        }
+    }
+}
