@@ -75,12 +75,17 @@ final class ChainCall<Hook: Sendable, State: Sendable, Outcome: Sendable>: Senda
     /// Notes that a plugin is at work now; `false` where the chain has ended without it.
     @inlinable
     func begins(_ index: Int, _ state: State) -> Bool {
-        self.progress.withLock { progress in
+        let (goesOn, isWatched) = self.progress.withLock { progress in
             progress.index = index
             progress.state = state
-            if progress.isWatched { progress.began = self.eventLoop.now }
-            return progress.ending == nil
+            return (progress.ending == nil, progress.isWatched)
         }
+        // Outside of the lock: an event loop may have locks of its own.
+        if isWatched {
+            let now = self.eventLoop.now
+            self.progress.withLock { $0.began = now }
+        }
+        return goesOn
     }
 
     @usableFromInline
