@@ -243,9 +243,16 @@ struct AuthenticationTests {
             _ = try await Self.say(client, "EHLO c.example")
             for _ in 0..<2 {
                 await client.send("AUTH PLAIN \(Self.plain("ann", "guess"))")
-                await client.settle()
-                await client.advance(seconds: 9)
+                // Time goes on until the answer is there: nobody can tell when the wait for it begins.
+                let time = Task {
+                    while !Task.isCancelled {
+                        await client.advance(seconds: 1)
+                        try? await Task.sleep(for: .milliseconds(2))
+                    }
+                }
                 #expect(try await client.reply()?.hasPrefix("535") == true)
+                time.cancel()
+                await time.value
             }
         }
         let stranger = try await Self.client(settings, services: Self.services(failures), from: .ipv4(0xC000_02F0))
