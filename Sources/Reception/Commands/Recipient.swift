@@ -167,12 +167,15 @@ extension SMTPSession {
     }
 
     private func refuseRecipient(_ mailbox: Mailbox, _ reply: Reply) {
-        self.logger.info(
-            "recipient refused",
-            metadata: [
-                "from": "\(self.sequence.envelope?.reversePath ?? .null)", "to": "\(mailbox)", "reply": "\(reply)",
-            ]
-        )
+        // Nobody hears it who has left while plugins were asked.
+        if !self.isDisconnected {
+            self.logger.info(
+                "recipient refused",
+                metadata: [
+                    "from": "\(self.sequence.envelope?.reversePath ?? .null)", "to": "\(mailbox)", "reply": "\(reply)",
+                ]
+            )
+        }
         self.refuse(self.sequence.recipientDecided(.refused(reply), adding: []))
         self.tell(.recipientRefused(mailbox, reply))
     }

@@ -42,7 +42,7 @@ extension SMTPSession {
     func waitsForTLS(_ command: Command) -> Bool {
         guard self.security == nil, self.listener.tls?.mode == .startTLSRequired else { return false }
         switch command {
-        case .ehlo, .lhlo, .starttls, .noop, .quit:
+        case .ehlo, .lhlo, .starttls, .noop, .quit, .foreign:
             return false
         case .auth:
             self.refuse(self.sequence.passive(.startTLSFirst))

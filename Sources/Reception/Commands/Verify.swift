@@ -33,6 +33,9 @@ extension SMTPSession {
         case .found(let resolved):
             let members = isExpand ? resolved.edits.flatMap(\.members) : []
             self.reply(Reply(250, .init(1, 5), lines: (members.isEmpty ? [mailbox] : members).map { "<\($0)>" }))
+        case .notFound where mailbox.localPart.value.lowercased() == "postmaster":
+            // As RCPT does (RFC 5321 section 4.5.1).
+            self.reply(Reply(250, .init(1, 5), "<\(self.settings.postmaster)>"))
         case .notFound, .next:
             self.refuse(Reply(550, .init(1, 1), "No such user here"))
         case .unavailable:

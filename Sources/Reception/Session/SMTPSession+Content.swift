@@ -12,6 +12,7 @@ extension SMTPSession {
 
     /// Prepares for content: the Received field goes on top of it (RFC 5321 section 4.4).
     func openSpool() {
+        self.contentBegan = self.eventLoop.now
         guard let envelope = self.sequence.envelope, let hello = self.sequence.hello,
             let transaction = self.transaction
         else { return }

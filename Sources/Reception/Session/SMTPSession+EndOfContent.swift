@@ -51,6 +51,7 @@ extension SMTPSession {
     /// Counts the message, and tells those who watch.
     private func accepted(_ transaction: MailTransaction, _ size: Int, _ queued: Envelope) async {
         self.messages += 1
+        self.idleCommands = 0
         self.note(.message)
         let identifier = transaction.id.description
         let count = queued.recipients.count

@@ -11,7 +11,8 @@ extension SMTPSession {
 
     func received(_ buffer: inout ByteBuffer) {
         self.isReadRequested = false
-        self.lastActivity = self.eventLoop.now
+        // The time for a command is the time for all of it: an octet now and then does not prolong it.
+        if !self.isBetweenCommands { self.lastActivity = self.eventLoop.now }
         if self.input.readableBytes == 0 { self.input = buffer } else { self.input.writeBuffer(&buffer) }
     }
 
@@ -90,7 +91,10 @@ extension SMTPSession {
             self.input.readableBytes < Self.inputHighWater
         else { return }
         self.isReadRequested = true
-        self.lastActivity = self.eventLoop.now  // its time begins when we wait for it, not while a hook is asked
+        if self.waitsAnew || !self.isBetweenCommands {
+            self.waitsAnew = false
+            self.lastActivity = self.eventLoop.now  // its time begins when we wait for it, not while a hook is asked
+        }
         self.channel.read()
     }
 
@@ -109,6 +113,18 @@ extension SMTPSession {
         }
     }
 
+    /// Octets a second that content must come with, on average, when it takes longer than `dataTime`.
+    private static let slowestRate = 500
+
+    /// Whether content trickles in: each octet in time, and no end to it.
+    private var isTooSlow: Bool {
+        guard !self.isBetweenCommands, self.isReadRequested, let began = self.contentBegan else { return false }
+        let allowed =
+            TimeAmount(self.listener.limits.dataTime)
+            + .seconds(Int64(clamping: (self.transaction?.size ?? 0) / Self.slowestRate))
+        return self.eventLoop.now - began > allowed
+    }
+
     private func schedule(at deadline: NIODeadline) {
         self.timer = self.eventLoop.scheduleTask(deadline: deadline) {
             self.assumeIsolated { $0.timerFired() }
@@ -123,7 +139,7 @@ extension SMTPSession {
             guard !self.isClosing else { return self.channel.close(promise: nil) }
             if self.channel.isWritable { self.lastActivity = self.eventLoop.now }
         }
-        guard limit <= self.eventLoop.now else { return self.schedule(at: limit) }
+        guard limit <= self.eventLoop.now || self.isTooSlow else { return self.schedule(at: limit) }
         guard self.isReadRequested || !self.channel.isWritable else {
             return self.schedule(at: self.eventLoop.now + TimeAmount(self.timeLimit))
         }

@@ -93,6 +93,12 @@ package actor SMTPSession {
     /// The hub shuts down: 421 as soon as no transaction is open.
     private var isDraining = false
     var isReadRequested = false
+    /// A command has ended: the time for the next begins.
+    var waitsAnew = true
+    /// When the content that is being received began.
+    var contentBegan: NIODeadline?
+    /// Commands since the last message that brought none nearer: NOOP, RSET, HELP, VRFY, EHLO.
+    var idleCommands = 0
     var lastActivity: NIODeadline
     var timer: Scheduled<Void>?
 
@@ -149,6 +155,7 @@ package actor SMTPSession {
         if !self.isDisconnected, !self.isClosing { await self.greet() }
         while let work = await self.nextWork() {
             await self.perform(work)
+            self.waitsAnew = true
             if !self.leftovers.isEmpty { await self.discardLeftovers() }
         }
         self.timer?.cancel()
@@ -223,7 +230,7 @@ package actor SMTPSession {
     }
 
     /// Whether neither content nor a hook's answer is being waited for.
-    private var isBetweenCommands: Bool {
+    var isBetweenCommands: Bool {
         switch self.mode {
         case .commands, .authentication: true
         case .data, .chunk: false
@@ -241,6 +248,7 @@ package actor SMTPSession {
             }
         }
         self.input.moveReaderIndex(forwardBy: length + 2)
+        self.waitsAnew = true
         switch parsed {
         case .success(let command):
             self.logger.trace("command", metadata: ["command": "\(command)"])
@@ -252,7 +260,24 @@ package actor SMTPSession {
         }
     }
 
+    /// Such commands in a row that a client is granted: more than anybody who keeps a connection open needs.
+    private static let mostIdleCommands = 1000
+
+    /// Counts commands that bring no message nearer; too many end the session (RFC 5321 section 7.8).
+    private func isIdle(_ command: Command) -> Bool {
+        switch command {
+        case .noop, .rset, .help, .vrfy, .expn, .helo, .ehlo, .lhlo: self.idleCommands += 1
+        case .mail, .rcpt, .data, .bdat, .quit, .starttls, .auth, .notImplemented, .foreign: break
+        }
+        return self.idleCommands > Self.mostIdleCommands
+    }
+
     private func carryOut(_ command: Command) -> Work? {
+        guard !self.isIdle(command) else {
+            self.logger.info("too many commands without a message")
+            self.end(with: .tooManyErrors(hostname: self.settings.hostname))
+            return nil
+        }
         guard !self.waitsForTLS(command) else { return nil }
         switch command {
         case .helo(let name): return self.hello(.init(kind: .helo, name: name))
@@ -271,6 +296,9 @@ package actor SMTPSession {
         case .starttls: return self.startTLS()
         case .auth(let mechanism, let initial): return self.authenticate(mechanism, initial)
         case .notImplemented: self.refuse(self.sequence.passive(.notImplemented))
+        case .foreign:
+            self.logger.info("client speaks another protocol")
+            self.end(with: .foreignProtocol(hostname: self.settings.hostname))
         }
         return nil
     }

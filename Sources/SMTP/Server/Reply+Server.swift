@@ -20,6 +20,9 @@ extension Reply {
     package static func tooManyConnections(hostname: String) -> Reply {
         Reply(421, .init(3, 2), "\(hostname) too many connections, try again later")
     }
+    package static func foreignProtocol(hostname: String) -> Reply {
+        Reply(421, .init(7, 0), "\(hostname) this is no HTTP server, closing connection")
+    }
     package static func internalFault(hostname: String) -> Reply {
         Reply(421, .init(3, 0), "\(hostname) internal fault, try again later")
     }

@@ -45,6 +45,8 @@ package enum Command: Hashable, Sendable {
     case auth(mechanism: String, initial: String?)
     /// A verb that some RFC defines and the hub does not implement: 502.
     case notImplemented
+    /// A request of HTTP: a browser was made to send what follows, and SMTP in it is somebody else's.
+    case foreign
 }
 
 /// Why a line is not a command that the hub can carry out.

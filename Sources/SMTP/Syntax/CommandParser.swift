@@ -40,6 +40,7 @@ package enum CommandParser {
             Self.verb("ATRN"):
             return .notImplemented
         case Self.verb("AUTH"): return try self.authentication(argument)
+        case Self.verb("POST"), Self.verb("HEAD"): return .foreign
         default: throw .unrecognized
         }
     }
@@ -54,8 +55,11 @@ package enum CommandParser {
         _ verb: UnsafeRawBufferPointer,
         _ argument: borrowing ArgumentScanner
     ) throws(CommandError) -> Command {
-        guard unsafe String(decoding: verb, as: UTF8.self).uppercased() == "STARTTLS" else { throw .unrecognized }
-        return try argument.none(.starttls)
+        switch unsafe String(decoding: verb, as: UTF8.self).uppercased() {
+        case "STARTTLS": return try argument.none(.starttls)
+        case "GET", "PUT", "CONNECT", "OPTIONS", "DELETE", "PATCH": return .foreign
+        default: throw .unrecognized
+        }
     }
 
     /// The argument of EHLO, HELO and LHLO: a domain or an address literal (RFC 5321 section 4.1.1.1).
