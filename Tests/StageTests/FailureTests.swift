@@ -16,12 +16,12 @@ struct FailureTests {
         /// What the client hears.
         var reply: String {
             switch self.stage {
-            case .queued, .disconnect, .deliveryOutcome, .route: "250 2.0.0"
+            case .queued, .disconnect, .deliveryOutcome: "250 2.0.0"
             case .connect: self.ignores ? "220 " : "421 "
             case .resolver: self.ignores ? "550 5.1.1" : "451 4.4.3"
             case .hello, .sender, .recipient: self.ignores ? "250" : "451 4.3.0"
             case .data: self.ignores ? "354" : "451 4.3.0"
-            case .header, .message, .recipientMessage: self.ignores ? "250 2.0.0" : "451 4.3.0"
+            case .header, .message, .recipientMessage, .route: self.ignores ? "250 2.0.0" : "451 4.3.0"
             case .delivery: self.ignores ? "sent" : "451 4.3.0"
             }
         }

@@ -15,6 +15,7 @@ package struct MaildirTransport: Transport {
     private let hostname: String
     private let content: ContentDirectory
     private let pool: NIOThreadPool
+    private let sweeps = MaildirSweeps()
 
     package init(directory: String, hostname: String, content: ContentDirectory, pool: NIOThreadPool) {
         self.directory = directory
@@ -27,7 +28,13 @@ package struct MaildirTransport: Transport {
         _ destination: Destination,
         on eventLoop: any EventLoop
     ) async throws(TransportFailure) -> any TransportSession {
-        MaildirSession(directory: self.directory, hostname: self.hostname, content: self.content, pool: self.pool)
+        MaildirSession(
+            directory: self.directory,
+            hostname: self.hostname,
+            content: self.content,
+            pool: self.pool,
+            sweeps: self.sweeps
+        )
     }
 }
 
@@ -36,6 +43,7 @@ private struct MaildirSession: TransportSession {
     let hostname: String
     let content: ContentDirectory
     let pool: NIOThreadPool
+    let sweeps: MaildirSweeps
 
     var isReusable: Bool { true }
 
@@ -54,7 +62,10 @@ private struct MaildirSession: TransportSession {
         let name = MaildirName.unique(host: self.hostname)
         let path = recipient.recipient.reversePath ?? job.envelope.reversePath
         do {
-            let delivery = try await self.pool.runIfActive { try MaildirDelivery(folder: folder, name: name) }
+            let delivery = try await self.pool.runIfActive {
+                self.sweeps.sweep(folder)
+                return try MaildirDelivery(folder: folder, name: name)
+            }
             do {
                 try await self.write(job, path, to: delivery)
                 try await self.pool.runIfActive { try delivery.commit() }

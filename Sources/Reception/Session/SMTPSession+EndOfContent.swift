@@ -116,7 +116,10 @@ extension SMTPSession {
             if transaction.isDiscarded || envelope.recipients.isEmpty {
                 return await self.discard(message, envelope, transaction)
             }
-            let routed = await self.routed(envelope, transaction)
+            guard let routed = await self.routed(envelope, transaction) else {
+                await message.discard()
+                return .refused(.temporaryFailure)
+            }
             return await self.store(message, routed, transaction, transaction.holdReason)
         }
         switch await self.askAboutMessage(message, envelope, transaction) {
@@ -125,7 +128,10 @@ extension SMTPSession {
                 return await self.discard(message, envelope, transaction)
             }
             let verdicts = await self.askAboutRecipients(state, envelope, transaction)
-            let routed = await self.routed(envelope, transaction)
+            guard let routed = await self.routed(envelope, transaction) else {
+                await message.discard()
+                return .refused(.temporaryFailure)
+            }
             return await self.settle(CopyPlan(state, routed, transaction, verdicts))
         case .refused(let reply):
             await message.discard()
@@ -345,8 +351,9 @@ extension SMTPSession {
         return .accepted(size: transaction.size, queued: queued)
     }
 
-    /// The envelope with the routes that plugins chose.
-    private func routed(_ envelope: Envelope, _ transaction: MailTransaction) async -> Envelope {
+    /// The envelope with the routes that plugins chose; `nil` where one has failed whose failure is to defer the message: it must
+    /// not go another way than the plugin would have chosen.
+    private func routed(_ envelope: Envelope, _ transaction: MailTransaction) async -> Envelope? {
         guard !self.settings.hooks.route.isEmpty else { return envelope }
         let seen = TransactionContext(
             envelope: envelope,
@@ -364,7 +371,11 @@ extension SMTPSession {
                 case .route(let name): name
                 }
             }
-            if case .decided(let name, _) = result { routed.recipients[index].route = name }
+            switch result {
+            case .decided(let name, _): routed.recipients[index].route = name
+            case .failed: return nil
+            case .passed: break
+            }
         }
         return routed
     }
