@@ -148,7 +148,11 @@ let package = Package(
         tests("MailHubPluginTestingTests", ["MailHubPluginTesting", "MailHubPlugin", "SMTP", logging]),
         tests(
             "StageTests",
-            ["MailHubPluginTesting", "MailHubPlugin", "InternetMessage", "SMTP", logging]
+            [
+                "MailHubPluginTesting", "MailHubPlugin", "InternetMessage", "SMTP", logging, metrics, nioCore,
+                nioEmbedded,
+                .product(name: "MetricsTestKit", package: "swift-metrics"),
+            ]
                 + plugins.map { .init(stringLiteral: $0) }
         ),
         tests("IntegrationTests", ["TestSupport", "MailHubCommand"]),

@@ -1,4 +1,4 @@
-import Metrics
+package import Metrics
 public import NIOCore
 import Synchronization
 
@@ -34,12 +34,22 @@ package final class PluginHealth: Sendable {
     /// When the next call is let through, in nanoseconds of uptime; 0 while all are.
     private let closedUntil = Atomic<UInt64>(0)
 
-    private let failureMetric: Counter
+    private let failureMetric, timeoutMetric, skippedMetric: Counter
+    private let pausedMetric: Gauge
 
-    /// - Parameter plugin: its name in config.json: failures are `mailhub_plugin_failures` in swift-metrics.
-    package init(_ breaker: Breaker = Breaker(), plugin: String) {
+    /// - Parameter plugin: its name in config.json: the dimension `plugin` of what swift-metrics is told, which
+    ///   docs/operations.md lists.
+    package init(
+        _ breaker: Breaker = Breaker(),
+        plugin: String,
+        factory: any MetricsFactory = MetricsSystem.factory
+    ) {
         self.breaker = breaker
-        self.failureMetric = Counter(label: "mailhub_plugin_failures", dimensions: [("plugin", plugin)])
+        let dimensions = [("plugin", plugin)]
+        self.failureMetric = Counter(label: "mailhub_plugin_failures", dimensions: dimensions, factory: factory)
+        self.timeoutMetric = Counter(label: "mailhub_plugin_timeouts", dimensions: dimensions, factory: factory)
+        self.skippedMetric = Counter(label: "mailhub_plugin_skipped", dimensions: dimensions, factory: factory)
+        self.pausedMetric = Gauge(label: "mailhub_plugin_paused", dimensions: dimensions, factory: factory)
     }
 
     /// Whether the last call of the plugin has failed.
@@ -54,6 +64,7 @@ package final class PluginHealth: Sendable {
             return true
         }
         self.skipped.add(1, ordering: .relaxed)
+        self.skippedMetric.increment()
         return false
     }
 
@@ -71,7 +82,9 @@ package final class PluginHealth: Sendable {
     func succeeded() -> Bool {
         guard self.inARow.load(ordering: .relaxed) != 0 else { return false }
         self.inARow.store(0, ordering: .relaxed)
-        return self.closedUntil.exchange(0, ordering: .relaxed) != 0
+        guard self.closedUntil.exchange(0, ordering: .relaxed) != 0 else { return false }
+        self.pausedMetric.record(0)
+        return true
     }
 
     /// The plugin has thrown, or took too long.
@@ -81,11 +94,16 @@ package final class PluginHealth: Sendable {
     func failed(timedOut: Bool, now: NIODeadline) -> Bool {
         self.failures.add(1, ordering: .relaxed)
         self.failureMetric.increment()
-        if timedOut { self.timeouts.add(1, ordering: .relaxed) }
+        if timedOut {
+            self.timeouts.add(1, ordering: .relaxed)
+            self.timeoutMetric.increment()
+        }
         let count = self.inARow.add(1, ordering: .relaxed).newValue
         guard count >= self.breaker.failures else { return false }
         let until = max((now + TimeAmount(self.breaker.pause)).uptimeNanoseconds, 1)
-        return self.closedUntil.exchange(until, ordering: .relaxed) == 0
+        guard self.closedUntil.exchange(until, ordering: .relaxed) == 0 else { return false }
+        self.pausedMetric.record(1)
+        return true
     }
 
     /// What there is to tell.
