@@ -1,3 +1,4 @@
+import Greylisting
 import MailHubPlugin
 import MailHubPluginTesting
 import Synchronization
@@ -98,6 +99,25 @@ struct AuthenticationStageTests {
         #expect(String(decoding: message.octets, as: UTF8.self).contains("with ESMTPA id"))
         #expect(String(decoding: message.octets, as: UTF8.self).contains("\r\nDate: "))
         #expect(String(decoding: message.octets, as: UTF8.self).contains("\r\nMessage-ID: <"))
+    }
+
+    @Test("S6647-5-04: who is authenticated is not greylisted, with nothing configured for that")
+    func greylisting() async throws {
+        var listener = TestHub.Listener()
+        listener.role = .submission
+        let keeper = Doorkeeper(.say(.accept(identity: "ann")))
+        let hub = try TestHub(
+            [TestHub.Plugin(named: "Doorkeeper") { _, _ in keeper }, TestHub.Plugin(Greylisting.self)],
+            listener: listener
+        )
+        let client = try await Self.greeted(hub)
+        _ = try await client.authenticate(as: "ann", password: "x")
+        let reply = try await client.deliver(
+            from: "ann@example.org",
+            to: ["z@example.com"],
+            "Subject: hi\r\n\r\nHi\r\n"
+        )
+        #expect(reply.hasPrefix("250"), "\(reply)")
     }
 
     @Test("a plugin that fails or hangs: as the configuration says", arguments: [false, true])

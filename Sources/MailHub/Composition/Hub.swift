@@ -76,6 +76,9 @@ public enum Hub {
         let configuration = try HubConfigurationReader.read(path: path, registry: registry)
         let pool = NIOThreadPool(numberOfThreads: 8)
         pool.start()
+        // Of their own: whoever floods the hub with passwords does not keep files waiting.
+        let passwordPool = NIOThreadPool(numberOfThreads: 2)
+        passwordPool.start()
         let eventLoops = MultiThreadedEventLoopGroup(numberOfThreads: configuration.eventLoops ?? System.coreCount)
         do {
             let services = try await Self.services(
@@ -87,6 +90,7 @@ public enum Hub {
                 probe: probe,
                 eventLoops: eventLoops,
                 pool: pool,
+                passwordPool: passwordPool,
                 logger: logger
             )
             try await services.run()
@@ -97,6 +101,7 @@ public enum Hub {
         resolver.shutDown()
         try? await eventLoops.shutdownGracefully()
         try? await pool.shutdownGracefully()
+        try? await passwordPool.shutdownGracefully()
         logger.notice("hub stopped")
         HubLogging.flush()
     }
@@ -124,6 +129,7 @@ public enum Hub {
         probe: LateProbe,
         eventLoops: MultiThreadedEventLoopGroup,
         pool: NIOThreadPool,
+        passwordPool: NIOThreadPool,
         logger: Logger
     ) async throws -> ServiceGroup {
         let clock = SystemClock()
@@ -181,7 +187,7 @@ public enum Hub {
                 clock: clock,
                 logger: logger,
                 budget: ConnectionBudget(limit: ProcessLimits.connections),
-                passwords: PasswordsOnThreads(pool: pool)
+                passwords: PasswordsOnThreads(pool: passwordPool)
             )
         ) { live.current.reception }
         try await listeners.apply(configuration.listeners)

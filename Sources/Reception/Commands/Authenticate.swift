@@ -130,6 +130,7 @@ extension SMTPSession {
             self.refuse(.malformedBase64)
             return .goOn
         case .line(let length):
+            self.waitsAnew = true
             let line = self.input.readBytes(length: length) ?? []
             self.input.moveReaderIndex(forwardBy: min(2, self.input.readableBytes))
             self.mode = .commands
