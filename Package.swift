@@ -99,7 +99,7 @@ let package = Package(
             ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "TransportSecurity", nioCore, nioPosix, logging]
         ),
         .systemLibrary(name: "CLDAP", providers: [.apt(["libldap2-dev"])]),
-        module("LDAPClient", ["CLDAP", "MailHubPlugin", "SMTP", logging, collections]),
+        module("LDAPClient", ["CLDAP", "MailHubPlugin", "SMTP", nioPosix, logging, collections]),
         module(
             "MailHubPluginTesting",
             [
@@ -174,7 +174,10 @@ let package = Package(
         tests("DNSResolverTests", ["DNSResolver", "MailHubPlugin", "SMTP", "TestSupport", logging]),
         tests(
             "LDAPClientTests",
-            ["LDAPClient", "LDAPRecipients", "MailHubCommand", "MailHubPlugin", "SMTP", "TestSupport", logging]
+            [
+                "LDAPClient", "LDAPRecipients", "MailHubCommand", "MailHubPlugin", "SMTP", "TestSupport", nioPosix,
+                logging,
+            ]
         ),
         tests(
             "ReceptionTests",

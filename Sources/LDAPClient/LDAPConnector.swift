@@ -7,6 +7,22 @@ enum LDAPConnector {
     /// - Throws: `LDAPFailure`, with server and step.
     static func connect(to server: LDAPServer, _ settings: LDAPSettings) throws(LDAPFailure) -> LDAPHandle {
         let limits = settings.timeouts
+        let handle = try Self.secured(server, settings)
+        var step = "bind (\(settings.bind))"
+        do throws(LDAPLibraryError) {
+            try handle.bind(settings.bind, within: limits.bind)
+            step = "first search"
+            try handle.check(within: limits.search)
+            handle.becomeNonblocking()
+            return handle
+        } catch {
+            throw LDAPFailure(server, step, error.description)
+        }
+    }
+
+    /// A connection on which nobody is bound yet, encrypted as the settings say.
+    static func secured(_ server: LDAPServer, _ settings: LDAPSettings) throws(LDAPFailure) -> LDAPHandle {
+        let limits = settings.timeouts
         let descriptor = try Self.socket(to: server, within: limits.connect)
         var step = "connect"
         Self.limitReads(of: descriptor, to: max(limits.tls, limits.bind))
@@ -21,11 +37,6 @@ enum LDAPConnector {
                 step = "TLS"
                 try handle.secure(settings)
             }
-            step = "bind (\(settings.bind))"
-            try handle.bind(settings.bind, within: limits.bind)
-            step = "first search"
-            try handle.check(within: limits.search)
-            handle.becomeNonblocking()
             return handle
         } catch {
             throw LDAPFailure(server, step, error.description)

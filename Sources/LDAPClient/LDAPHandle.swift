@@ -126,6 +126,28 @@ import MailHubPlugin
         try self.awaitSuccess(of: identifier, within: limit)
     }
 
+    /// Binds as an entry, to learn whether a password is its own.
+    ///
+    /// - Throws: where the server says neither; a locked account, for one, is "no".
+    func accepts(_ password: String, of name: String, within limit: Duration) throws(LDAPLibraryError) -> Bool {
+        var identifier: Int32 = 0
+        let code = unsafe password.withCString { text in
+            var credentials = unsafe berval(
+                bv_len: ber_len_t(strlen(text)),
+                bv_val: UnsafeMutablePointer(mutating: text)
+            )
+            return unsafe ldap_sasl_bind(self.pointer, name, nil, &credentials, nil, nil, &identifier)
+        }
+        try self.check(code)
+        let result = try self.awaitResult(of: identifier, within: limit)
+        switch result.code {
+        case LDAPResult.success: return true
+        // noSuchObject, inappropriateAuthentication, invalidCredentials (RFC 4511 appendix A).
+        case 32, 48, 49: return false
+        default: throw LDAPLibraryError(text: result.text)
+        }
+    }
+
     /// Asks for the entry that every server shows to everybody (RFC 4512 section 5.1): any result says that the server works.
     func check(within limit: Duration) throws(LDAPLibraryError) {
         switch self.search(.serverEntry, base: "", seconds: 1, page: nil) {

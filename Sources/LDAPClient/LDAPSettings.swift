@@ -173,4 +173,6 @@ package struct LDAPFailure: Error, Hashable, CustomStringConvertible {
     init(_ server: LDAPServer, _ step: String, _ reason: String) {
         self.description = "\(server), \(step): \(reason)"
     }
+
+    init(text: String) { self.description = text }
 }

@@ -31,7 +31,7 @@ struct ImportTests {
         DequeModule HeapModule
         Sources/KeyValueStorage: MailHubPlugin SMTP Logging GRDB Foundation
         Sources/DNSResolver: CUnbound MailHubPlugin SMTP NIOCore NIOPosix Glibc Synchronization Logging
-        Sources/LDAPClient: CLDAP MailHubPlugin Glibc Synchronization Logging DequeModule
+        Sources/LDAPClient: CLDAP MailHubPlugin NIOPosix Glibc Synchronization Logging DequeModule
         Sources/TransportSecurity: COpenSSL NIOCore Glibc Synchronization
         Sources/SASL: TransportSecurity Foundation Synchronization
         Sources/Reception: SMTP InternetMessage MailHubPlugin MailQueue TransportSecurity SASL NIOCore NIOPosix Logging \

@@ -224,7 +224,7 @@ let everythingSet = """
           "block": "7s", "endOfData": "8s", "quit": "9s"
         }
       },
-      "authentication": { "users": "\(emptyFile)", "senders": "any", "mechanisms": ["PLAIN"] },
+      "authentication": { "users": "\(emptyFile)", "senders": "any", "mechanisms": ["PLAIN"], "directory": true },
       "dns": { "servers": ["127.0.0.1@5353", "::1"], "ipv6": false, "timeout": "3s" },
       "plugins": [
         {

@@ -3,6 +3,7 @@ import Delivery
 import DNSResolver
 import Foundation
 import KeyValueStorage
+import LDAPClient
 import Logging
 public import MailHubPlugin
 import MailQueue
@@ -91,6 +92,7 @@ public enum Hub {
                 eventLoops: eventLoops,
                 pool: pool,
                 passwordPool: passwordPool,
+                directories: directories,
                 logger: logger
             )
             try await services.run()
@@ -130,6 +132,7 @@ public enum Hub {
         eventLoops: MultiThreadedEventLoopGroup,
         pool: NIOThreadPool,
         passwordPool: NIOThreadPool,
+        directories: DirectoryService,
         logger: Logger
     ) async throws -> ServiceGroup {
         let clock = SystemClock()
@@ -142,7 +145,19 @@ public enum Hub {
             throw HubFailure("cannot open the queue in \(configuration.queue.directory): \(error)")
         }
         let derive: @Sendable (HubConfiguration) -> LiveConfiguration.Snapshot = { configuration in
-            .init(configuration, resolver: resolver, content: store.content, pool: pool, logger: logger)
+            let passwords = configuration.directory.flatMap { settings in
+                directories.directory(for: settings).map {
+                    LDAPPasswords(settings: settings, directory: $0, pool: passwordPool)
+                }
+            }
+            return .init(
+                configuration,
+                resolver: resolver,
+                content: store.content,
+                pool: pool,
+                passwords: passwords,
+                logger: logger
+            )
         }
         let live = LiveConfiguration(derive(configuration))
         probe.become(

@@ -1,10 +1,12 @@
 import Delivery
+import LDAPClient
 import Logging
 import MailHubPlugin
 import MailQueue
 import NIOCore
 import NIOPosix
 import Reception
+import SASL
 import SMTP
 import Synchronization
 
@@ -34,8 +36,19 @@ extension LiveConfiguration.Snapshot {
         resolver: any NameResolver,
         content: ContentDirectory,
         pool: NIOThreadPool,
+        passwords: LDAPPasswords?,
         logger: Logger
     ) {
+        var authentication = configuration.authentication
+        if authentication.usesDirectory, let passwords {
+            authentication.directory = { claim in
+                switch await passwords.check(claim.password, of: claim.user) {
+                case .right(let addresses): .right(addresses: addresses)
+                case .wrong: .wrong
+                case .unavailable(let reason): .unavailable(reason)
+                }
+            }
+        }
         let hooks = HookChains(configuration.plugins)
         self.configuration = configuration
         self.hooks = hooks
@@ -45,7 +58,7 @@ extension LiveConfiguration.Snapshot {
             relayNetworks: configuration.relayNetworks,
             postmaster: configuration.postmaster,
             hooks: hooks,
-            authentication: configuration.authentication
+            authentication: authentication
         )
         self.router = Router(
             routeOfDomain: configuration.domains,

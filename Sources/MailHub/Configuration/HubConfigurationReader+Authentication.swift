@@ -1,10 +1,13 @@
+import LDAPClient
 import MailHubPlugin
 import Reception
 import SASL
 
 /// `"authentication"`: who may submit mail.
 extension HubConfigurationReader {
-    func authentication() -> AuthenticationSettings {
+    ///
+    /// - Parameter directory: where users may be.
+    func authentication(_ directory: LDAPSettings?) -> AuthenticationSettings {
         var settings = AuthenticationSettings()
         guard let section = self.root.section("authentication") else { return settings }
         let expected = SASLMechanism.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: ", ")
@@ -15,6 +18,8 @@ extension HubConfigurationReader {
             settings.mechanisms = names
         }
         settings.senders = section.enumeration("senders", default: SenderRule.own)
+        settings.usesDirectory = section.boolean("directory", default: false)
+        if settings.usesDirectory { self.checkSecrecyOfUsers(directory, section) }
         guard let path = section.filePath("users") else { return settings }
         do throws(UserFileStorage.Failure) {
             let file = try UserFileStorage.read(path)
@@ -23,6 +28,24 @@ extension HubConfigurationReader {
             section.report(error.description, at: "users", fix: error.fix)
         }
         return settings
+    }
+
+    /// Users' passwords go to the directory over TLS only, or within this host.
+    private func checkSecrecyOfUsers(_ directory: LDAPSettings?, _ section: ConfigurationSection) {
+        guard let directory else {
+            if !self.root.has("directory") {
+                section.report("there is no directory", at: "directory", fix: "add \"directory\" to the file")
+            }
+            return
+        }
+        guard !directory.usesStartTLS else { return }
+        for server in directory.servers where server.transport == .plain && !Self.isThisHost(server.host) {
+            section.report(
+                "passwords of users would go to \(server) in the clear",
+                at: "directory",
+                fix: "use ldaps://, or write \"startTLS\": true in \"directory\""
+            )
+        }
     }
 
     /// A submission listener without TLS, or without anybody who could log in, is a mistake.

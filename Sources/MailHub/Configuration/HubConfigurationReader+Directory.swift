@@ -96,7 +96,7 @@ extension HubConfigurationReader {
         }
     }
 
-    private static func isThisHost(_ host: String) -> Bool {
+    static func isThisHost(_ host: String) -> Bool {
         host == "localhost" || host == "::1" || (host.hasPrefix("127.") && IPAddress(host) != nil)
     }
 

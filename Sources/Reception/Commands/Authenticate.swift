@@ -34,7 +34,8 @@ extension SMTPSession {
         guard self.listener.role == .submission else { return [] }
         let settings = self.settings.authentication
         let isProtected = self.security != nil || settings.allowsClearText
-        let takesPasswords = settings.accounts != nil || !self.settings.hooks.authentication.isEmpty
+        let takesPasswords =
+            settings.accounts != nil || settings.directory != nil || !self.settings.hooks.authentication.isEmpty
         return settings.mechanisms.filter { mechanism in
             switch mechanism {
             case .plain, .login: isProtected && takesPasswords
@@ -237,7 +238,7 @@ extension SMTPSession {
         return .wrong("may not act as \(authorization)")
     }
 
-    /// Asks the plugins, and then the file of users.
+    /// Asks the plugins, then the file of users, then the directory.
     private func verdict(on claim: PasswordClaim, _ mechanism: SASLMechanism) async -> Verdict {
         let context = self.context
         let told = AuthenticationClaim(
@@ -261,7 +262,17 @@ extension SMTPSession {
         case .failed(let plugin): return .unavailable("plugin \(plugin) failed")
         case .passed, .decided(.next, _): break
         }
-        guard let accounts = self.settings.authentication.accounts else { return .wrong("no plugin knows the user") }
+        let settings = self.settings.authentication
+        if let ask = settings.directory, settings.accounts?[claim.user] == nil {
+            switch await ask(claim) {
+            case .right(let addresses):
+                self.ownAddresses = addresses
+                return Self.verdict(claim.user, claim.authorization)
+            case .wrong: return .wrong("the directory does not know the user, or not this password")
+            case .unavailable(let reason): return .unavailable(reason)
+            }
+        }
+        guard let accounts = settings.accounts else { return .wrong("no plugin knows the user") }
         switch await self.services.passwords.check(claim, in: accounts) {
         case true: return Self.verdict(claim.user, claim.authorization)
         case false: return .wrong(accounts[claim.user] == nil ? "no such user" : "wrong password")
@@ -290,7 +301,13 @@ extension SMTPSession {
             switch settings.senders {
             case .any: true
             case .domains: sender.domain.map(self.settings.servedDomains.contains) ?? false
-            case .own: settings.isOwn(sender, of: identity, servedDomains: self.settings.servedDomains)
+            case .own:
+                settings.isOwn(
+                    sender,
+                    of: identity,
+                    addresses: self.ownAddresses,
+                    servedDomains: self.settings.servedDomains
+                )
             }
         return isAllowed ? nil : .senderNotYours
     }

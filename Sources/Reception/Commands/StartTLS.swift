@@ -95,6 +95,7 @@ extension SMTPSession {
         self.framing = CommandLineFraming()
         self.transactionWasReset()
         self.identity = nil
+        self.ownAddresses = []
         guard await self.secure(with: handler) else { return }
         await self.askAboutTLS()
         guard !self.isClosing else { return }

@@ -4,6 +4,15 @@ package import SASL
 import SMTP
 import Synchronization
 
+/// What a directory says about a password.
+package enum DirectoryPassword: Hashable, Sendable {
+    /// It is right; the user's addresses.
+    case right(addresses: [String])
+    case wrong
+    /// The reason is for our log.
+    case unavailable(String)
+}
+
 /// Which reverse-paths an authenticated client may use.
 package enum SenderRule: String, Hashable, Sendable, CaseIterable {
     /// Its own addresses.
@@ -21,6 +30,10 @@ package struct AuthenticationSettings: Equatable, Sendable {
     /// The users of the site's file; `nil` where only plugins know any.
     package var accounts: UserAccounts?
     package var senders = SenderRule.own
+    /// Whether the directory is asked about users that the file does not know.
+    package var usesDirectory = false
+    /// Asks the directory.
+    package var directory: (@Sendable (PasswordClaim) async -> DirectoryPassword)?
     /// Passwords in the clear: for tests in memory alone, never from config.json.
     package var allowsClearText = false
 
@@ -29,13 +42,21 @@ package struct AuthenticationSettings: Equatable, Sendable {
     /// Whether both say the same; the users of the file may differ.
     package static func == (left: AuthenticationSettings, right: AuthenticationSettings) -> Bool {
         left.mechanisms == right.mechanisms && left.senders == right.senders
-            && left.accounts?.path == right.accounts?.path && left.allowsClearText == right.allowsClearText
+            && left.usesDirectory == right.usesDirectory && left.accounts?.path == right.accounts?.path
+            && left.allowsClearText == right.allowsClearText
     }
 
     /// Whether an address is the user's own: one that its line in the file names, or else the name itself, which stands for an
     /// address in each served domain where it is none.
-    func isOwn(_ sender: Mailbox, of user: String, servedDomains: Set<Domain>) -> Bool {
-        let named = self.accounts?[user]?.addresses ?? []
+    ///
+    /// - Parameter addresses: what the directory knows as the user's.
+    func isOwn(
+        _ sender: Mailbox,
+        of user: String,
+        addresses: [String],
+        servedDomains: Set<Domain>
+    ) -> Bool {
+        let named = addresses.isEmpty ? self.accounts?[user]?.addresses ?? [] : addresses
         guard named.isEmpty else { return named.compactMap { Mailbox($0) }.contains { Self.areSame($0, sender) } }
         if let own = Mailbox(user) { return Self.areSame(own, sender) }
         guard let domain = sender.domain, servedDomains.contains(domain) else { return false }

@@ -80,6 +80,8 @@ package actor SMTPSession {
     var tlsRefusal: Reply?
     /// Whom the client has proved to be (RFC 4954).
     var identity: String?
+    /// What the directory knows as the client's addresses.
+    var ownAddresses: [String] = []
     /// The session's task, while the handshake goes on.
     var handshakeWaiter: CheckedContinuation<TLSParameters?, Never>?
 

@@ -1,0 +1,93 @@
+package import MailHubPlugin
+package import NIOPosix
+
+/// Checks users' passwords by binding as them (RFC 4513 section 5.1.3): the directory says who is who, and the hub keeps no secret.
+///
+/// The entry is found over the shared connections; the bind has a connection of its own, on a thread of the pool.
+package struct LDAPPasswords: Sendable {
+    /// What the directory says.
+    package enum Verdict: Hashable, Sendable {
+        /// The password is right; the entry's addresses, the primary one first.
+        case right(addresses: [String])
+        case wrong
+        /// For our log; never holds a password.
+        case unavailable(String)
+    }
+
+    private let settings: LDAPSettings
+    private let directory: any Directory
+    private let pool: NIOThreadPool
+
+    package init(settings: LDAPSettings, directory: any Directory, pool: NIOThreadPool) {
+        self.settings = settings
+        self.directory = directory
+        self.pool = pool
+    }
+
+    /// Checks a password.
+    ///
+    /// - Parameter user: a login name or an address; finds exactly one entry.
+    package func check(_ password: String, of user: String) async -> Verdict {
+        // A bind with a name and no password succeeds as nobody (RFC 4513 section 5.1.2).
+        guard !password.isEmpty, !password.utf8.contains(0), !user.isEmpty else { return .wrong }
+        let attributes = self.loginAttributes
+        let search = DirectorySearch(
+            filter: .or(attributes.map { .equals($0, user) }),
+            attributes: ["mail", "proxyAddresses"],
+            limit: 2
+        )
+        let entry: DirectoryEntry?
+        switch await self.directory.search(search) {
+        case .found(let entries) where entries.count == 1: entry = entries.first
+        case .found(let entries): return .unavailable("\(entries.count) entries have the login name \(user)")
+        case .notFound: entry = nil
+        case .unavailable(let why): return .unavailable(why)
+        }
+        // Nobody's bind takes as long as anybody's.
+        let name = entry?.name ?? "cn=nobody-\(UInt32.random(in: 0 ... .max)),\(self.directory.base)"
+        let settings = self.settings
+        let isRight: Result<Bool, LDAPFailure>? = try? await self.pool.runIfActive {
+            Result { () throws(LDAPFailure) in try LDAPConnector.verify(password, of: name, settings) }
+        }
+        switch isRight {
+        case .success(true): return entry.map { .right(addresses: Self.addresses(of: $0)) } ?? .wrong
+        case .success(false): return .wrong
+        case .failure(let failure): return .unavailable(failure.description)
+        case nil: return .unavailable("shut down")
+        }
+    }
+
+    private var loginAttributes: [String] {
+        switch self.settings.profile {
+        case .openldap: ["uid", "mail"]
+        case .activeDirectory: ["sAMAccountName", "userPrincipalName", "mail"]
+        }
+    }
+
+    private static func addresses(of entry: DirectoryEntry) -> [String] {
+        let prefixed = entry["proxyAddresses"].filter { $0.lowercased().hasPrefix("smtp:") }
+        return entry["mail"] + prefixed.map { String($0.dropFirst(5)) }
+    }
+}
+
+extension LDAPConnector {
+    /// Whether a password is the entry's: asked of the servers in order, until one says so or otherwise.
+    ///
+    /// - Throws: where none can say; each step has its limit.
+    static func verify(_ password: String, of name: String, _ settings: LDAPSettings) throws(LDAPFailure) -> Bool {
+        var last: LDAPFailure?
+        for server in settings.servers {
+            do throws(LDAPFailure) {
+                let handle = try self.secured(server, settings)
+                do throws(LDAPLibraryError) {
+                    return try handle.accepts(password, of: name, within: settings.timeouts.bind)
+                } catch {
+                    throw LDAPFailure(server, "bind as a user", error.description)
+                }
+            } catch {
+                last = error
+            }
+        }
+        throw last ?? LDAPFailure(text: "no directory server")
+    }
+}
