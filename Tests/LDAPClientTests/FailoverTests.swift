@@ -153,18 +153,26 @@ final class SilentServer {
     let port: Int
 
     init() throws {
-        self.port = try freePort()
-        self.descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = in_port_t(UInt16(self.port)).bigEndian
         address.sin_addr.s_addr = in_addr_t(0x7F00_0001).bigEndian
         let bound = unsafe withUnsafePointer(to: &address) { pointer in
             unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                unsafe bind(self.descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+                unsafe bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
             }
         }
-        guard bound == 0, listen(self.descriptor, 50) == 0 else { throw PeerFailure("cannot listen") }
+        guard bound == 0, listen(descriptor, 50) == 0 else { throw PeerFailure("cannot listen") }
+        // The system has chosen a port that nobody else has.
+        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let known = unsafe withUnsafeMutablePointer(to: &address) { pointer in
+            unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                unsafe getsockname(descriptor, $0, &size)
+            }
+        }
+        guard known == 0 else { throw PeerFailure("no port") }
+        self.descriptor = descriptor
+        self.port = Int(UInt16(bigEndian: address.sin_port))
     }
 
     deinit { close(self.descriptor) }

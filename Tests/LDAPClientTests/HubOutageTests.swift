@@ -33,7 +33,7 @@ struct HubOutageTests {
     @Test("stopping slapd under load loses nothing and refuses nobody wrongly; `directory test` says what is seen")
     func outage() async throws {
         try await onThread {
-            guard let server = try Slapd.start(Entries.tree + Entries.people(30)) else { return }
+            guard let server = try Slapd.start(Entries.tree + Entries.people(10_000)) else { return }
             let folder = try TemporaryDirectory()
             let hub = try HubProcess(folder: folder.url, more: Self.configuration(server))
             try hub.start()
@@ -48,7 +48,7 @@ struct HubOutageTests {
                     while !tally.isFinished {
                         number += 1
                         try? Self.deliver(port, "person\(number % 10)", tally, isKnown: true)
-                        try? Self.deliver(port, "person\(10 + number % 20)", tally, isKnown: false)
+                        try? Self.deliver(port, "person\(10 + number % 200 * 49)", tally, isKnown: false)
                         try? Self.deliver(port, "nobody\(number)", tally, isKnown: false)
                     }
                 }
