@@ -107,14 +107,7 @@ import MailHubPlugin
         case .anonymous:
             return
         case .simple(let name, let password):
-            let code = unsafe password.withCString { text in
-                var credentials = unsafe berval(
-                    bv_len: ber_len_t(strlen(text)),
-                    bv_val: UnsafeMutablePointer(mutating: text)
-                )
-                return unsafe ldap_sasl_bind(self.pointer, name, nil, &credentials, nil, nil, &identifier)
-            }
-            try self.check(code)
+            identifier = try self.sendBind(as: name, password)
         case .external:
             // An empty initial response, which is not the same as none: "act as who I am" (RFC 4422 appendix A.1).
             let code = unsafe "".withCString { text in
@@ -126,10 +119,8 @@ import MailHubPlugin
         try self.awaitSuccess(of: identifier, within: limit)
     }
 
-    /// Binds as an entry, to learn whether a password is its own.
-    ///
-    /// - Throws: where the server says neither; a locked account, for one, is "no".
-    func accepts(_ password: String, of name: String, within limit: Duration) throws(LDAPLibraryError) -> Bool {
+    /// Sends a simple bind; gives the message's number.
+    private func sendBind(as name: String, _ password: String) throws(LDAPLibraryError) -> Int32 {
         var identifier: Int32 = 0
         let code = unsafe password.withCString { text in
             var credentials = unsafe berval(
@@ -139,7 +130,14 @@ import MailHubPlugin
             return unsafe ldap_sasl_bind(self.pointer, name, nil, &credentials, nil, nil, &identifier)
         }
         try self.check(code)
-        let result = try self.awaitResult(of: identifier, within: limit)
+        return identifier
+    }
+
+    /// Binds as an entry, to learn whether a password is its own.
+    ///
+    /// - Throws: where the server says neither; a locked account, for one, is "no".
+    func accepts(_ password: String, of name: String, within limit: Duration) throws(LDAPLibraryError) -> Bool {
+        let result = try self.awaitResult(of: try self.sendBind(as: name, password), within: limit)
         switch result.code {
         case LDAPResult.success: return true
         // noSuchObject, inappropriateAuthentication, invalidCredentials (RFC 4511 appendix A).

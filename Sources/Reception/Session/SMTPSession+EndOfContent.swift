@@ -11,7 +11,7 @@ extension SMTPSession {
     private static let mostReceivedFields = 101
 
     /// How the message fares.
-    private enum Verdict {
+    enum MessageVerdict {
         /// Taken: queued with this envelope, or thrown away as a plugin wanted, and then without recipients.
         case accepted(size: Int, queued: Envelope)
         case refused(Reply)
@@ -75,7 +75,7 @@ extension SMTPSession {
         if reply.code.replyClass == .permanentFailure { self.countError() }
     }
 
-    private func decide(_ envelope: Envelope) async -> Verdict {
+    private func decide(_ envelope: Envelope) async -> MessageVerdict {
         if let buffer = self.transaction?.buffer { self.noteTraceCount(in: buffer) }
         guard let transaction = self.transaction, let spool = transaction.spool else {
             return .refused(.temporaryFailure)
@@ -111,7 +111,7 @@ extension SMTPSession {
         _ message: ReceivedMessage,
         _ envelope: Envelope,
         _ transaction: MailTransaction
-    ) async -> Verdict {
+    ) async -> MessageVerdict {
         guard self.settings.hooks.wantsMessages || self.listener.role == .submission else {
             if transaction.isDiscarded || envelope.recipients.isEmpty {
                 return await self.discard(message, envelope, transaction)
@@ -147,7 +147,7 @@ extension SMTPSession {
         _ message: ReceivedMessage,
         _ envelope: Envelope,
         _ transaction: MailTransaction
-    ) async -> Verdict {
+    ) async -> MessageVerdict {
         await message.discard()
         self.logAccepted("message discarded", transaction.id, envelope, transaction)
         var nobody = envelope
@@ -161,7 +161,7 @@ extension SMTPSession {
         _ envelope: Envelope,
         _ transaction: MailTransaction,
         _ holdReason: String?
-    ) async -> Verdict {
+    ) async -> MessageVerdict {
         do {
             try await self.services.intake.accept(
                 NewMessage(
@@ -193,162 +193,6 @@ extension SMTPSession {
                 "recipients": "\(envelope.recipients.count)", "helo": "\(self.sequence.hello?.name ?? "")",
             ]
         )
-    }
-
-    // MARK: Copies
-
-    /// A message with the verdict of each recipient.
-    private struct CopyPlan {
-        let state: MessageState
-        let envelope: Envelope
-        let transaction: MailTransaction
-        var verdicts: RecipientVerdicts
-        var failures: [RecipientFailure] = []
-
-        init(
-            _ state: MessageState,
-            _ envelope: Envelope,
-            _ transaction: MailTransaction,
-            _ verdicts: RecipientVerdicts
-        ) {
-            self.state = state
-            self.envelope = envelope
-            self.transaction = transaction
-            self.verdicts = verdicts
-        }
-
-        var holdReason: String? { self.state.holdReason ?? self.transaction.holdReason }
-    }
-
-    /// Turns the recipients' verdicts into replies, and stores the message for those who take it.
-    private func settle(_ plan: CopyPlan) async -> Verdict {
-        var plan = plan
-        if self.listener.role == .lmtp { return await self.settleEach(plan) }
-        let everybody = plan.envelope.recipients.indices
-        if plan.verdicts.differ {
-            if let refusal = self.reconcile(&plan) {
-                await plan.state.message.discard()
-                return .refused(refusal)
-            }
-        } else if let refusal = plan.verdicts.refusal(at: everybody) {
-            await plan.state.message.discard()
-            return .refused(refusal)
-        }
-        return await self.store(plan, for: Array(everybody))
-    }
-
-    /// LMTP: each RCPT that was accepted gets the reply of what it has become.
-    private func settleEach(_ plan: CopyPlan) async -> Verdict {
-        let refusals = plan.transaction.commands.map { plan.verdicts.refusal(at: $0) }
-        let takers = zip(plan.transaction.commands, refusals).flatMap { places, refusal in
-            refusal == nil ? Array(places) : []
-        }
-        let accepted: Reply
-        var queued: Envelope?
-        guard !takers.isEmpty || refusals.contains(nil) else {
-            await plan.state.message.discard()
-            return .byRecipient(refusals.map { $0 ?? .temporaryFailure }, size: plan.transaction.size, queued: nil)
-        }
-        switch await self.store(plan, for: takers) {
-        case .accepted(_, let envelope):
-            accepted = .queued(plan.transaction.id.description)
-            queued = envelope
-        case .refused(let reply), .disconnected(let reply): accepted = reply
-        case .byRecipient: accepted = .temporaryFailure
-        }
-        return .byRecipient(refusals.map { $0 ?? accepted }, size: plan.transaction.size, queued: queued)
-    }
-
-    /// Applies the listener's rule to recipients of different opinion.
-    ///
-    /// - Returns: the reply, where nobody gets the message now.
-    private func reconcile(_ plan: inout CopyPlan) -> Reply? {
-        let refused = plan.verdicts.all.indices.filter { place in
-            if case .refused = plan.verdicts.all[place].answer { true } else { false }
-        }
-        // Only a final "no" can be held or bounced; who is deferred must get another chance.
-        let areFinal = refused.allSatisfy { place in
-            plan.verdicts.refusal(at: [place])?.code.replyClass == .permanentFailure
-        }
-        switch self.listener.differingVerdicts {
-        case .hold where areFinal:
-            for place in refused {
-                let reply = plan.verdicts.refusal(at: [place])
-                plan.verdicts.all[place].answer = .taken
-                plan.verdicts.all[place].holdReason = "refused for this recipient: \(reply?.description ?? "")"
-            }
-            return nil
-        case .bounce where areFinal && self.mayRelay && plan.verdicts.all.contains { $0.answer == .taken }:
-            for place in refused {
-                guard let reply = plan.verdicts.refusal(at: [place]) else { continue }
-                plan.failures.append(RecipientFailure(recipient: plan.envelope.recipients[place], reply: reply))
-            }
-            return nil
-        case .refuse, .hold, .bounce:
-            // Each RCPT refuses, be it because of one member of its group: the next attempt could tell nobody apart.
-            if plan.transaction.commands.allSatisfy({ plan.verdicts.refusal(at: $0) != nil }) {
-                return plan.verdicts.refusal(at: plan.envelope.recipients.indices)
-            }
-            self.noteDifference(plan)
-            return .verdictsDiffer
-        }
-    }
-
-    /// Remembers who has differed from whom, so that the next attempt is told apart at RCPT.
-    private func noteDifference(_ plan: CopyPlan) {
-        var parties: [Mailbox: Int] = [:]
-        var numbers: [RecipientVerdict.Answer: Int] = [:]
-        for (mailbox, places) in zip(plan.transaction.asked, plan.transaction.commands) {
-            let answer = plan.verdicts.refusal(at: places).map { RecipientVerdict.Answer.refused($0) } ?? .taken
-            let number = numbers[answer] ?? numbers.count
-            numbers[answer] = number
-            parties[mailbox] = number
-        }
-        self.services.apart.note(
-            parties,
-            client: self.clientAddress,
-            reversePath: plan.envelope.reversePath
-        )
-    }
-
-    /// Stores a copy for each form of the message that recipients take: all in one commit.
-    private func store(_ plan: CopyPlan, for places: [Int]) async -> Verdict {
-        let transaction = plan.transaction
-        let copies = plan.verdicts.copies(of: plan.envelope, at: places)
-        var stored: [NewMessage] = []
-        var isReceivedUsed = false
-        do {
-            for (number, copy) in copies.enumerated() {
-                var state = plan.state
-                for edit in copy.edits { try state.apply(edit) }
-                let id = number == 0 ? transaction.id : QueueID.make(at: self.services.clock.now)
-                let name = state.isChanged ? QueueID.make(at: self.services.clock.now) : id
-                let message = try await state.finished(under: name, isReceivedFree: !isReceivedUsed)
-                isReceivedUsed = isReceivedUsed || message.content.fileName == plan.state.message.content.fileName
-                var envelope = plan.envelope
-                envelope.recipients = copy.recipients
-                stored.append(
-                    NewMessage(
-                        id: id,
-                        envelope: envelope.withoutRepetitions,
-                        content: message.content,
-                        arrival: self.services.clock.now,
-                        holdReason: copy.holdReason ?? plan.holdReason
-                    )
-                )
-            }
-            if !stored.isEmpty { try await self.services.intake.accept(stored, failing: plan.failures) }
-        } catch {
-            for message in stored { await plan.state.message.directory.discard(message.content) }
-            await plan.state.message.discard()
-            return .refused(self.reply(to: (error as? StoreError) ?? .unavailable("\(error)")))
-        }
-        if !isReceivedUsed { await plan.state.message.discard() }
-        for message in stored { self.logAccepted("message accepted", message.id, message.envelope, transaction) }
-        if stored.isEmpty { self.logAccepted("message discarded", transaction.id, plan.envelope, transaction) }
-        var queued = plan.envelope
-        queued.recipients = stored.flatMap(\.envelope.recipients)
-        return .accepted(size: transaction.size, queued: queued)
     }
 
     /// The envelope with the routes that plugins chose; `nil` where one has failed whose failure is to defer the message: it must
