@@ -5,15 +5,6 @@ package import NIOPosix
 ///
 /// The entry is found over the shared connections; the bind has a connection of its own, on a thread of the pool.
 package struct LDAPPasswords: Sendable {
-    /// What the directory says.
-    package enum Verdict: Hashable, Sendable {
-        /// The password is right; the entry's addresses, the primary one first.
-        case right(addresses: [String])
-        case wrong
-        /// For our log; never holds a password.
-        case unavailable(String)
-    }
-
     private let settings: LDAPSettings
     private let directory: any Directory
     private let pool: NIOThreadPool
@@ -27,9 +18,11 @@ package struct LDAPPasswords: Sendable {
     /// Checks a password.
     ///
     /// - Parameter user: a login name or an address; finds exactly one entry.
-    package func check(_ password: String, of user: String) async -> Verdict {
+    /// - Returns: the entry's addresses, the primary one first, where the password is right; `notFound` for a wrong one, as for an
+    ///   unknown user. The text of `unavailable` never holds a password.
+    package func check(_ password: String, of user: String) async -> Lookup<[String]> {
         // A bind with a name and no password succeeds as nobody (RFC 4513 section 5.1.2).
-        guard !password.isEmpty, !password.utf8.contains(0), !user.isEmpty else { return .wrong }
+        guard !password.isEmpty, !password.utf8.contains(0), !user.isEmpty else { return .notFound }
         let attributes = self.loginAttributes
         let search = DirectorySearch(
             filter: .or(attributes.map { .equals($0, user) }),
@@ -50,8 +43,8 @@ package struct LDAPPasswords: Sendable {
             Result { () throws(LDAPFailure) in try LDAPConnector.verify(password, of: name, settings) }
         }
         switch isRight {
-        case .success(true): return entry.map { .right(addresses: Self.addresses(of: $0)) } ?? .wrong
-        case .success(false): return .wrong
+        case .success(true): return entry.map { .found(Self.addresses(of: $0)) } ?? .notFound
+        case .success(false): return .notFound
         case .failure(let failure): return .unavailable(failure.description)
         case nil: return .unavailable("shut down")
         }

@@ -4,19 +4,7 @@ import Testing
 
 @Suite("RFC 4954 section 4: users of the directory submit mail", .timeLimit(.minutes(2)))
 struct DirectorySubmissionTests {
-    private static let users =
-        Entries.tree
-            + """
-            dn: cn=ann,dc=example,dc=org
-            objectClass: inetOrgPerson
-            cn: ann
-            sn: x
-            uid: ann
-            mail: ann.smith@example.org
-            userPassword: s3cret
-
-
-            """
+    private static let users = Entries.tree + Entries.user("ann", mail: "ann.smith@example.org", password: "s3cret")
 
     @Test("235, 535, own addresses, and 454 while the directory is down")
     func login() async throws {

@@ -35,6 +35,15 @@ enum Entries {
 
         """
 
+    /// Somebody who logs in.
+    static func user(_ name: String, login: String? = nil, mail: String? = nil, password: String? = nil) -> String {
+        let more = [mail.map { "mail: \($0)" }, password.map { "userPassword: \($0)" }].compactMap(\.self)
+        let lines =
+            ["dn: cn=\(name),dc=example,dc=org", "objectClass: inetOrgPerson", "cn: \(name)", "sn: x"]
+            + ["uid: \(login ?? name)"] + more
+        return lines.map { "\($0)\n" }.joined() + "\n"
+    }
+
     /// An entry that stands for another server (RFC 3296).
     static let referral = """
         dn: ou=elsewhere,dc=example,dc=org

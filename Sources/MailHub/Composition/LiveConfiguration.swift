@@ -41,13 +41,7 @@ extension LiveConfiguration.Snapshot {
     ) {
         var authentication = configuration.authentication
         if authentication.usesDirectory, let passwords {
-            authentication.directory = { claim in
-                switch await passwords.check(claim.password, of: claim.user) {
-                case .right(let addresses): .right(addresses: addresses)
-                case .wrong: .wrong
-                case .unavailable(let reason): .unavailable(reason)
-                }
-            }
+            authentication.directory = { await passwords.check($0.password, of: $0.user) }
         }
         let hooks = HookChains(configuration.plugins)
         self.configuration = configuration

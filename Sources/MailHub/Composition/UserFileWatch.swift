@@ -1,9 +1,9 @@
-import Foundation
 import Logging
 import NIOPosix
 import Reception
 import SASL
 import ServiceLifecycle
+import TransportSecurity
 
 /// Takes a changed file of users into use, without a restart and without dropping a session.
 struct UserFileWatch: Service {
@@ -19,37 +19,21 @@ struct UserFileWatch: Service {
         self.logger = logger
     }
 
-    /// What tells one state of a file from another.
-    private struct Mark: Hashable {
-        let path: String
-        let modified: Date?
-        let number: Int?
-        let size: Int?
-    }
-
     func run() async throws {
         await cancelWhenGracefulShutdown {
-            var last: Mark?
+            var last: (path: String, stamp: FileStamp)?
             while !Task.isCancelled {
                 if let accounts = self.live.current.configuration.authentication.accounts {
-                    let mark = try? await self.pool.runIfActive { Self.mark(of: accounts.path) }
-                    // The configuration's reader has read the first state.
-                    if let last, let mark, last != mark, last.path == mark.path { await self.reload(accounts) }
-                    last = mark ?? last
+                    let path = accounts.path
+                    if let stamp = try? await self.pool.runIfActive({ FileStamp(path: path) }) {
+                        // The configuration's reader has read the first state.
+                        if let last, last.path == path, last.stamp != stamp { await self.reload(accounts) }
+                        last = (path, stamp)
+                    }
                 }
                 try? await Task.sleep(for: Self.interval)
             }
         }
-    }
-
-    private static func mark(of path: String) -> Mark {
-        let attributes = try? FileManager.default.attributesOfItem(atPath: path)
-        return Mark(
-            path: path,
-            modified: attributes?[.modificationDate] as? Date,
-            number: attributes?[.systemFileNumber] as? Int,
-            size: attributes?[.size] as? Int
-        )
     }
 
     private func reload(_ accounts: UserAccounts) async {

@@ -38,6 +38,23 @@ struct UserCommand: ParsableCommand {
         }
     }
 
+    /// Which user is meant: one that is there.
+    struct Existing: ParsableArguments {
+        @OptionGroup var options: Options
+
+        @Argument(help: "The user.")
+        var name: String
+
+        func editor() throws -> UserFileEditor {
+            let editor = try self.options.editor()
+            guard editor.has(self.name) else {
+                Output.complain("there is no user \(self.name): see mailhub user list")
+                throw ExitCode.failure
+            }
+            return editor
+        }
+    }
+
     /// The command `mailhub user add`.
     struct Add: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -83,16 +100,12 @@ struct UserCommand: ParsableCommand {
                   mailhub user passwd ann
                 """
         )
-        @OptionGroup var options: Options
-
-        @Argument(help: "The user.")
-        var name: String
+        @OptionGroup var user: Existing
 
         func run() throws {
-            var editor = try self.options.editor()
-            try require(self.name, in: editor)
-            try change { try editor.set(self.name, password: Password.ask(twice: true), addresses: nil) }
-            Output.print("changed the password of \(self.name)")
+            var editor = try self.user.editor()
+            try change { try editor.set(self.user.name, password: Password.ask(twice: true), addresses: nil) }
+            Output.print("changed the password of \(self.user.name)")
         }
     }
 
@@ -109,16 +122,12 @@ struct UserCommand: ParsableCommand {
                   mailhub user remove ann
                 """
         )
-        @OptionGroup var options: Options
-
-        @Argument(help: "The user.")
-        var name: String
+        @OptionGroup var user: Existing
 
         func run() throws {
-            var editor = try self.options.editor()
-            try require(self.name, in: editor)
-            try change { _ = try editor.remove(self.name) }
-            Output.print("removed \(self.name)")
+            var editor = try self.user.editor()
+            try change { _ = try editor.remove(self.user.name) }
+            Output.print("removed \(self.user.name)")
         }
     }
 
@@ -163,15 +172,11 @@ struct UserCommand: ParsableCommand {
                   mailhub user verify ann
                 """
         )
-        @OptionGroup var options: Options
-
-        @Argument(help: "The user.")
-        var name: String
+        @OptionGroup var user: Existing
 
         func run() throws {
-            let editor = try self.options.editor()
-            try require(self.name, in: editor)
-            let isRight = try editor.verify(self.name, password: Password.ask(twice: false))
+            let editor = try self.user.editor()
+            let isRight = try editor.verify(self.user.name, password: Password.ask(twice: false))
             Output.print(isRight ? "the password is right" : "the password is wrong")
             if !isRight { throw ExitCode.failure }
         }
@@ -188,34 +193,4 @@ private func change(_ body: () throws -> Void) throws {
         Output.complain("\(error)")
         throw ExitCode.failure
     }
-}
-
-private func require(_ name: String, in editor: UserFileEditor) throws {
-    guard !editor.has(name) else { return }
-    Output.complain("there is no user \(name): see mailhub user list")
-    throw ExitCode.failure
-}
-
-/// Where the users of the hub with this configuration are: `authentication.users`, relative to the configuration's folder.
-func userFilePath(config: String) throws -> String {
-    struct Configuration: Decodable {
-        struct Authentication: Decodable { var users: String? }
-        var authentication: Authentication?
-    }
-    let file = URL(fileURLWithPath: config)
-    guard let data = try? Data(contentsOf: file) else {
-        throw UnreadableUsers(description: "cannot read \(config): name the file of users with --file")
-    }
-    guard let users = (try? JSONDecoder().decode(Configuration.self, from: data))?.authentication?.users else {
-        throw UnreadableUsers(
-            description:
-                "\(config) names no file of users: add \"authentication\": { \"users\": \"users\" }, or use --file"
-        )
-    }
-    return URL(fileURLWithPath: users, relativeTo: file.deletingLastPathComponent()).path
-}
-
-/// The configuration does not tell where the users are.
-struct UnreadableUsers: Error, CustomStringConvertible {
-    let description: String
 }

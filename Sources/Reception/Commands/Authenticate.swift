@@ -17,8 +17,18 @@ enum AuthenticationClaimed: Sendable {
 
 /// AUTH (RFC 4954).
 extension SMTPSession {
-    /// Whether nothing may be sent before AUTH (RFC 6409 section 4.3).
-    var mustAuthenticate: Bool { self.listener.role == .submission && self.identity == nil }
+    /// Whether a command has to wait until the client has authenticated; then it has been answered (RFC 6409 section 4.3).
+    func waitsForAuthentication(_ command: Command) -> Bool {
+        guard self.listener.role == .submission, self.identity == nil else { return false }
+        switch command {
+        case .mail, .vrfy, .expn:
+            self.refuse(self.sequence.passive(.authenticationRequired))
+            return true
+        case .helo, .ehlo, .lhlo, .rcpt, .data, .bdat, .rset, .noop, .quit, .help, .starttls, .auth, .notImplemented,
+            .foreign:
+            return false
+        }
+    }
 
     /// Whether the client may send to any domain: its network, or itself, is the site's own.
     var mayRelay: Bool { self.listener.role == .submission ? self.identity != nil : self.isRelayClient }
@@ -191,8 +201,6 @@ extension SMTPSession {
             }
         let verdict = await self.verdict(on: claim, user)
         guard !self.isDisconnected else { return }
-        var details: [String: String] = [:]
-        if let user { details["user"] = user }
         switch verdict {
         case .accepted(let identity):
             self.services.failures.succeeded(user ?? identity, from: self.clientAddress, at: self.services.clock.now)
@@ -265,10 +273,10 @@ extension SMTPSession {
         let settings = self.settings.authentication
         if let ask = settings.directory, settings.accounts?[claim.user] == nil {
             switch await ask(claim) {
-            case .right(let addresses):
+            case .found(let addresses):
                 self.ownAddresses = addresses
                 return Self.verdict(claim.user, claim.authorization)
-            case .wrong: return .wrong("the directory does not know the user, or not this password")
+            case .notFound: return .wrong("the directory does not know the user, or not this password")
             case .unavailable(let reason): return .unavailable(reason)
             }
         }

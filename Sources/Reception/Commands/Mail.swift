@@ -5,10 +5,6 @@ import SMTP
 /// MAIL (RFC 5321 section 4.1.1.2, RFC 1870 section 6.1).
 extension SMTPSession {
     func mail(_ path: ReversePath, _ parameters: SenderParameters) -> Work? {
-        guard !self.mustAuthenticate else {
-            self.refuse(self.sequence.passive(.authenticationRequired))
-            return nil
-        }
         if parameters.namesAuthor, self.listener.role != .submission {
             self.refuse(self.sequence.passive(Reply(CommandError.unknownParameter("AUTH"))))
             return nil

@@ -10,11 +10,11 @@ extension SMTPSession {
 
     /// What the resolvers say about a recipient, and at the same time about those that come behind it.
     func resolution(of mailbox: Mailbox) async -> RecipientResolution {
-        if let known = self.resolvedAhead.removeValue(forKey: mailbox) { return known }
+        if let known = self.transaction?.resolvedAhead.removeValue(forKey: mailbox) { return known }
         let others = self.recipientsAhead(of: mailbox)
         guard !others.isEmpty else { return await self.resolve(mailbox) }
         let transaction = self.transaction?.id
-        let answers = await withTaskGroup { group in
+        var answers = await withTaskGroup { group in
             for other in others { group.addTask { (other, await self.resolve(other)) } }
             let own = await self.resolve(mailbox)
             var answers: [Mailbox: RecipientResolution] = [mailbox: own]
@@ -22,8 +22,10 @@ extension SMTPSession {
             return answers
         }
         // The client may have gone, or been sent away.
-        if self.transaction?.id == transaction { self.resolvedAhead = answers }
-        return self.resolvedAhead.removeValue(forKey: mailbox) ?? .unavailable("the transaction has ended")
+        guard self.transaction?.id == transaction else { return .unavailable("the transaction has ended") }
+        let own = answers.removeValue(forKey: mailbox)
+        self.transaction?.resolvedAhead = answers
+        return own ?? .unavailable("not asked")
     }
 
     /// Other mailboxes of the RCPT commands that lie in the input, as far as they can still be accepted.
@@ -39,23 +41,10 @@ extension SMTPSession {
         var (framing, input) = (self.framing, self.input)
         var found: Set<Mailbox> = []
         while found.count < room, case .line(let length) = framing.next(in: &input) {
-            guard let next = self.recipient(inLine: length, of: input) else { break }
+            guard case .success(.rcpt(.mailbox(let next), _)) = self.command(length: length, in: input) else { break }
             input.moveReaderIndex(forwardBy: length + 2)
             if next != mailbox, self.isServed(next), !self.isOurPostmaster(next) { found.insert(next) }
         }
         return Array(found)
-    }
-
-    /// The mailbox, if the line is RCPT.
-    private func recipient(inLine length: Int, of input: ByteBuffer) -> Mailbox? {
-        let isInternationalized = self.sequence.envelope?.isInternationalized ?? false
-        let command = unsafe input.withUnsafeReadableBytes { bytes in
-            try? unsafe CommandParser.parse(
-                UnsafeRawBufferPointer(rebasing: bytes[..<length]),
-                isInternationalized: isInternationalized
-            )
-        }
-        guard case .rcpt(.mailbox(let mailbox), _) = command else { return nil }
-        return mailbox
     }
 }

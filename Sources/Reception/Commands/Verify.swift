@@ -6,10 +6,6 @@ import SMTP
 /// Unless the listener's configuration says otherwise, every argument gets the same 252: addresses cannot be harvested.
 extension SMTPSession {
     func verify(_ argument: String, isExpand: Bool) -> Work? {
-        guard !self.mustAuthenticate else {
-            self.refuse(self.sequence.passive(.authenticationRequired))
-            return nil
-        }
         let isRefused = self.sequence.passive(.cannotVerify) != .cannotVerify
         guard self.listener.answersVerify, !isRefused, !self.settings.hooks.resolver.isEmpty,
             let mailbox = self.mailbox(from: argument), let domain = mailbox.domain,

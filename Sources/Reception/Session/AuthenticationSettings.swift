@@ -1,17 +1,8 @@
-import MailHubPlugin
+package import MailHubPlugin
 package import NIOPosix
 package import SASL
 import SMTP
 import Synchronization
-
-/// What a directory says about a password.
-package enum DirectoryPassword: Hashable, Sendable {
-    /// It is right; the user's addresses.
-    case right(addresses: [String])
-    case wrong
-    /// The reason is for our log.
-    case unavailable(String)
-}
 
 /// Which reverse-paths an authenticated client may use.
 package enum SenderRule: String, Hashable, Sendable, CaseIterable {
@@ -32,8 +23,8 @@ package struct AuthenticationSettings: Equatable, Sendable {
     package var senders = SenderRule.own
     /// Whether the directory is asked about users that the file does not know.
     package var usesDirectory = false
-    /// Asks the directory.
-    package var directory: (@Sendable (PasswordClaim) async -> DirectoryPassword)?
+    /// Asks the directory: finds the user's addresses where the password is right, and nothing where it is wrong.
+    package var directory: (@Sendable (PasswordClaim) async -> Lookup<[String]>)?
     /// Passwords in the clear: for tests in memory alone, never from config.json.
     package var allowsClearText = false
 

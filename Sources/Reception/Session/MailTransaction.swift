@@ -17,12 +17,16 @@ struct MailTransaction {
     var commands: [Range<Int>] = []
     /// RCPT commands answered with 250.
     var acceptedRecipients: Int { self.commands.count }
+    /// What resolvers have said about recipients whose RCPT lies in the input.
+    var resolvedAhead: [Mailbox: RecipientResolution] = [:]
     /// Why a plugin wants the message held.
     var holdReason: String?
     /// Whether a plugin wants the message taken and thrown away.
     var isDiscarded = false
 
     // Content
+    /// When the content began.
+    var contentBegan: NIODeadline?
     var spool: ContentSpool?
     /// Content that is not in the spool yet.
     var buffer = ByteBuffer()

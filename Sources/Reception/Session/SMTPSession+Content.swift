@@ -12,7 +12,7 @@ extension SMTPSession {
 
     /// Prepares for content: the Received field goes on top of it (RFC 5321 section 4.4).
     func openSpool() {
-        self.contentBegan = self.eventLoop.now
+        self.transaction?.contentBegan = self.eventLoop.now
         guard let envelope = self.sequence.envelope, let hello = self.sequence.hello,
             let transaction = self.transaction
         else { return }
@@ -180,7 +180,6 @@ extension SMTPSession {
     func transactionWasReset() {
         if let spool = self.transaction?.spool { self.leftovers.append(spool) }
         self.transaction = nil
-        self.resolvedAhead = [:]
     }
 
     /// Removes what dropped transactions have stored.

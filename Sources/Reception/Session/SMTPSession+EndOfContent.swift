@@ -25,7 +25,6 @@ extension SMTPSession {
         guard let transaction = self.transaction, let envelope = self.sequence.envelope else { return }
         let verdict = await self.decide(envelope)
         self.transaction = nil
-        self.resolvedAhead = [:]
         self.sequence.transactionEnded()
         switch verdict {
         case .accepted(let size, let queued):

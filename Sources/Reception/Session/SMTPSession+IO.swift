@@ -118,10 +118,12 @@ extension SMTPSession {
 
     /// Whether content trickles in: each octet in time, and no end to it.
     private var isTooSlow: Bool {
-        guard !self.isBetweenCommands, self.isReadRequested, let began = self.contentBegan else { return false }
+        guard !self.isBetweenCommands, self.isReadRequested, let transaction = self.transaction,
+            let began = transaction.contentBegan
+        else { return false }
         let allowed =
             TimeAmount(self.listener.limits.dataTime)
-            + .seconds(Int64(clamping: (self.transaction?.size ?? 0) / Self.slowestRate))
+            + .seconds(Int64(clamping: transaction.size / Self.slowestRate))
         return self.eventLoop.now - began > allowed
     }
 

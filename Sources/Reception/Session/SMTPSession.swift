@@ -64,8 +64,6 @@ package actor SMTPSession {
     var input = ByteBuffer()
     var output = ByteBuffer()
     var transaction: MailTransaction?
-    /// What resolvers have said about recipients whose RCPT lies in the input.
-    var resolvedAhead: [Mailbox: RecipientResolution] = [:]
     /// Spools of dropped transactions.
     var leftovers: [ContentSpool] = []
     var errors = 0
@@ -97,8 +95,6 @@ package actor SMTPSession {
     var isReadRequested = false
     /// A command has ended: the time for the next begins.
     var waitsAnew = true
-    /// When the content that is being received began.
-    var contentBegan: NIODeadline?
     /// Commands since the last message that brought none nearer: NOOP, RSET, HELP, VRFY, EHLO.
     var idleCommands = 0
     var lastActivity: NIODeadline
@@ -240,15 +236,7 @@ package actor SMTPSession {
     }
 
     private func commandLine(length: Int) -> Work? {
-        let isInternationalized = self.sequence.envelope?.isInternationalized ?? false
-        let parsed = unsafe self.input.withUnsafeReadableBytes { bytes in
-            Result { () throws(CommandError) in
-                try unsafe CommandParser.parse(
-                    UnsafeRawBufferPointer(rebasing: bytes[..<length]),
-                    isInternationalized: isInternationalized
-                )
-            }
-        }
+        let parsed = self.command(length: length, in: self.input)
         self.input.moveReaderIndex(forwardBy: length + 2)
         self.waitsAnew = true
         switch parsed {
@@ -259,6 +247,19 @@ package actor SMTPSession {
             self.logger.trace("malformed command", metadata: ["error": "\(error)"])
             self.refuse(self.sequence.passive(Reply(error)))
             return nil
+        }
+    }
+
+    /// The command in the first octets of a buffer.
+    func command(length: Int, in buffer: ByteBuffer) -> Result<Command, CommandError> {
+        let isInternationalized = self.sequence.envelope?.isInternationalized ?? false
+        return unsafe buffer.withUnsafeReadableBytes { bytes in
+            Result { () throws(CommandError) in
+                try unsafe CommandParser.parse(
+                    UnsafeRawBufferPointer(rebasing: bytes[..<length]),
+                    isInternationalized: isInternationalized
+                )
+            }
         }
     }
 
@@ -280,7 +281,7 @@ package actor SMTPSession {
             self.end(with: .tooManyErrors(hostname: self.settings.hostname))
             return nil
         }
-        guard !self.waitsForTLS(command) else { return nil }
+        guard !self.waitsForTLS(command), !self.waitsForAuthentication(command) else { return nil }
         switch command {
         case .helo(let name): return self.hello(.init(kind: .helo, name: name))
         case .ehlo(let name): return self.hello(.init(kind: .ehlo, name: name))
