@@ -132,7 +132,7 @@ let package = Package(
             packageAccess: false,
             swiftSettings: settings
         ),
-        .target(name: "TestSupport", path: "Tests/TestSupport"),
+        .target(name: "TestSupport", dependencies: ["CGlibc"], path: "Tests/TestSupport"),
         .target(
             name: "PluginTestSupport",
             dependencies: ["MailHubPlugin", "MailHubPluginTesting"],
@@ -140,7 +140,7 @@ let package = Package(
             packageAccess: false,
             swiftSettings: settings
         ),
-        .systemLibrary(name: "CMalloc", path: "Tests/CMalloc"),
+        .systemLibrary(name: "CGlibc", path: "Tests/CGlibc"),
         tests("SMTPTests", ["SMTP", nioCore]),
         tests("InternetMessageTests", ["InternetMessage", "SMTP", nioCore]),
         tests("MailQueueTests", ["MailQueue", "SMTP", nioCore, nioPosix, logging, grdb]),
@@ -168,7 +168,7 @@ let package = Package(
         ),
         tests(
             "TransportSecurityTests",
-            ["TransportSecurity", "TestSupport", "CMalloc", nioCore, nioPosix, nioEmbedded]
+            ["TransportSecurity", "TestSupport", "CGlibc", nioCore, nioPosix, nioEmbedded]
         ),
         tests("SASLTests", ["SASL", "TransportSecurity"]),
         tests("DNSResolverTests", ["DNSResolver", "MailHubPlugin", "SMTP", "TestSupport", logging]),

@@ -4,33 +4,13 @@ import Testing
 
 @Suite("Exit statuses, and what is said on which output")
 struct ExitStatusTests {
-    private struct Ending: Equatable {
-        let status: Int32, output: String, complaints: String
-    }
-
     struct Row: Sendable, CustomTestStringConvertible {
         var arguments: [String], status: Int32, output = "", complaints = ""
         var testDescription: String { self.arguments.joined(separator: " ") }
     }
 
     private static func run(_ arguments: [String], in folder: URL) throws -> Ending {
-        let process = Process()
-        let (output, complaints) = (Pipe(), Pipe())
-        process.executableURL = HubProcess.executable
-        process.arguments = arguments
-        process.currentDirectoryURL = folder
-        process.standardOutput = output
-        process.standardError = complaints
-        try process.run()
-        // Both are short: neither fills its pipe while the other is read.
-        let said = try output.fileHandleForReading.readToEnd() ?? Data()
-        let complained = try complaints.fileHandleForReading.readToEnd() ?? Data()
-        process.waitUntilExit()
-        return Ending(
-            status: process.terminationStatus,
-            output: String(decoding: said, as: UTF8.self),
-            complaints: String(decoding: complained, as: UTF8.self)
-        )
+        try Ending.of(HubProcess.executable, arguments, folder: folder, together: false)
     }
 
     private static let problem = """

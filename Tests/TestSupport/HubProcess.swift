@@ -6,7 +6,7 @@ public final class HubProcess {
     public let folder: URL
     /// The port of its listener.
     public let port: Int
-    private var process = Process()
+    private var process: ChildProcess?
 
     /// The executable that was built with the tests.
     public static var executable: URL {
@@ -75,22 +75,20 @@ public final class HubProcess {
     /// Starts it and waits for its greeting.
     public func start() throws {
         let log = self.folder.appending(path: "hub.log")
-        if !FileManager.default.fileExists(atPath: log.path) { try Data().write(to: log) }
-        let handle = try FileHandle(forWritingTo: log)
-        try handle.seekToEnd()
-        self.process = Process()
-        self.process.executableURL = Self.executable
-        self.process.arguments = ["serve", "--config", self.configurationFile.path]
-        self.process.standardOutput = handle
-        self.process.standardError = handle
-        try launch(self.process)
+        let process = try ChildProcess(
+            Self.executable,
+            ["serve", "--config", self.configurationFile.path],
+            output: .file(log),
+            errors: .file(log)
+        )
+        self.process = process
         let deadline = Date(timeIntervalSinceNow: 240)
         while true {
             if let client = try? SMTPTestClient(port: self.port) {
                 client.close()
                 return
             }
-            guard self.process.isRunning, Date() < deadline else {
+            guard process.isRunning, Date() < deadline else {
                 throw PeerFailure("the hub did not start: \(self.log)")
             }
             usleep(5_000)
@@ -99,9 +97,8 @@ public final class HubProcess {
 
     /// Ends it at once, as a power failure would end the process: SIGKILL.
     public func kill() {
-        guard self.process.isRunning else { return }
-        Foundation.kill(self.process.processIdentifier, SIGKILL)
-        self.process.waitUntilExit()
+        self.process?.signal(SIGKILL)
+        self.process?.wait()
     }
 
     /// Ends it as an operator would: SIGTERM.
@@ -109,14 +106,12 @@ public final class HubProcess {
     /// - Returns: its exit status.
     @discardableResult
     public func stop() -> Int32 {
-        guard self.process.isRunning else { return self.process.terminationStatus }
-        self.process.terminate()
-        self.process.waitUntilExit()
-        return self.process.terminationStatus
+        self.process?.signal(SIGTERM)
+        return self.process?.wait() ?? 0
     }
 
     /// Sends it a signal.
-    public func signal(_ signal: Int32) { Foundation.kill(self.process.processIdentifier, signal) }
+    public func signal(_ signal: Int32) { self.process?.signal(signal) }
 
     /// Runs one of its commands.
     ///
@@ -127,22 +122,8 @@ public final class HubProcess {
 
     /// Runs the executable without saying where the configuration is.
     public static func run(_ arguments: [String], input: Data? = nil) throws -> (status: Int32, output: String) {
-        let command = Process()
-        let pipe = Pipe()
-        command.executableURL = Self.executable
-        command.arguments = arguments
-        command.standardOutput = pipe
-        command.standardError = pipe
-        let standardInput = input.map { _ in Pipe() }
-        if let standardInput { command.standardInput = standardInput }
-        try launch(command)
-        if let input, let standardInput {
-            try standardInput.fileHandleForWriting.write(contentsOf: input)
-            try standardInput.fileHandleForWriting.close()
-        }
-        let output = try pipe.fileHandleForReading.readToEnd() ?? Data()
-        command.waitUntilExit()
-        return (command.terminationStatus, String(decoding: output, as: UTF8.self))
+        let ending = try Ending.of(Self.executable, arguments, input: input)
+        return (ending.status, ending.output)
     }
 
     /// What is queued, as `mailhub queue list --json` says it.

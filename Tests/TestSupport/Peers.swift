@@ -52,26 +52,6 @@ public final class TemporaryDirectory {
     deinit { try? FileManager.default.removeItem(at: self.url) }
 }
 
-private let launching = NSLock()
-private let environmentAtStart = ProcessInfo.processInfo.environment
-
-/// Starts a program with no signal blocked.
-///
-/// Threads of a pool block them, and a program inherits what the thread that starts it has blocked: SIGTERM would never reach it.
-///
-/// One at a time, and with an environment that was read once: Foundation does not promise that this may be done on several threads.
-func launch(_ process: Process) throws {
-    launching.lock()
-    defer { launching.unlock() }
-    if process.environment == nil { process.environment = environmentAtStart }
-    var none = sigset_t()
-    var before = sigset_t()
-    sigemptyset(&none)
-    pthread_sigmask(Int32(SIG_SETMASK), &none, &before)
-    defer { pthread_sigmask(Int32(SIG_SETMASK), &before, nil) }
-    try process.run()
-}
-
 /// A program of the system that a test talks to.
 public struct Peer: Sendable {
     /// Where it is.
@@ -99,21 +79,8 @@ public struct Peer: Sendable {
     ///
     /// - Returns: exit status and output, errors included.
     public func run(_ arguments: [String], input: Data? = nil) throws -> (status: Int32, output: String) {
-        let process = Process()
-        let output = Pipe()
-        process.executableURL = self.executable
-        process.arguments = arguments
-        process.standardOutput = output
-        process.standardError = output
-        let standardInput = Pipe()
-        process.standardInput = standardInput
-        try launch(process)
-        // A program that ends early does not read all of it: its status and output say what it made of it.
-        if let input { try? standardInput.fileHandleForWriting.write(contentsOf: input) }
-        try standardInput.fileHandleForWriting.close()
-        let data = try output.fileHandleForReading.readToEnd() ?? Data()
-        process.waitUntilExit()
-        return (process.terminationStatus, String(decoding: data, as: UTF8.self))
+        let ending = try Ending.of(self.executable, arguments, input: input)
+        return (ending.status, ending.output)
     }
 
     /// Starts it, to be ended by `RunningPeer.stop()`.
@@ -142,25 +109,17 @@ public struct Peer: Sendable {
         }
     }
 
-    private func launched(_ arguments: [String], folder: URL, log: URL) throws -> Process {
-        let process = Process()
-        process.executableURL = self.executable
-        process.arguments = arguments
-        process.currentDirectoryURL = folder
+    private func launched(_ arguments: [String], folder: URL, log: URL) throws -> ChildProcess {
         try Data().write(to: log)
-        let handle = try FileHandle(forWritingTo: log)
-        process.standardOutput = handle
-        process.standardError = handle
-        try launch(process)
-        return process
+        return try ChildProcess(self.executable, arguments, folder: folder, output: .file(log), errors: .file(log))
     }
 }
 
 /// A peer that runs until the test is over.
 public final class RunningPeer {
-    private let process: Process
+    private let process: ChildProcess
 
-    init(process: Process) { self.process = process }
+    init(process: ChildProcess) { self.process = process }
 
     /// Whether something listens on a port.
     static func answers(_ port: Int, at text: String) -> Bool {
@@ -177,20 +136,12 @@ public final class RunningPeer {
         }
     }
 
-    /// Whether it has ended; Foundation learns of that late where the program has left children behind.
-    private var hasEnded: Bool {
-        var information = siginfo_t()
-        let pid = id_t(self.process.processIdentifier)
-        guard waitid(P_PID, pid, &information, WEXITED | WNOHANG | WNOWAIT) == 0 else { return true }
-        return information._sifields._sigchld.si_pid != 0
-    }
-
     /// Ends it.
     public func stop() {
-        guard self.process.isRunning else { return }
-        self.process.terminate()
-        for _ in 0..<500 where !self.hasEnded { usleep(10_000) }
-        if !self.hasEnded { kill(self.process.processIdentifier, SIGKILL) }
+        self.process.signal(SIGTERM)
+        for _ in 0..<500 where self.process.isRunning { usleep(10_000) }
+        self.process.signal(SIGKILL)
+        self.process.wait()
     }
 
     deinit { self.stop() }

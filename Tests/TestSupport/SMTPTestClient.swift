@@ -36,6 +36,7 @@ public final class SMTPTestClient {
             let count = all[sent...].withUnsafeBytes {
                 Glibc.send(self.socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
             }
+            if count < 0, errno == EINTR { continue }
             guard count > 0 else { throw PeerFailure("cannot send: \(errno)") }
             sent += count
         }
@@ -66,6 +67,8 @@ public final class SMTPTestClient {
             }
             var piece = [UInt8](repeating: 0, count: 4096)
             let count = recv(self.socket, &piece, piece.count, 0)
+            // With a time limit, any signal to the process interrupts.
+            if count < 0, errno == EINTR { continue }
             guard count > 0 else { throw PeerFailure("the connection ended") }
             self.unread += piece[..<count]
         }

@@ -64,19 +64,7 @@ public final class TestAuthority: Sendable {
 
     /// Runs the command in the folder.
     private func run(_ arguments: [String]) throws {
-        let process = Process()
-        let output = Pipe()
-        process.executableURL = self.openssl.executable
-        process.arguments = arguments
-        process.currentDirectoryURL = self.folder
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = output
-        process.standardError = output
-        try launch(process)
-        let data = try output.fileHandleForReading.readToEnd() ?? Data()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else {
-            throw PeerFailure("openssl \(arguments): \(String(decoding: data, as: UTF8.self))")
-        }
+        let ending = try Ending.of(self.openssl.executable, arguments, folder: self.folder)
+        guard ending.status == 0 else { throw PeerFailure("openssl \(arguments): \(ending.output)") }
     }
 }

@@ -1,2 +1,0 @@
-// mallinfo2, for tests that count memory.
-#include <malloc.h>
