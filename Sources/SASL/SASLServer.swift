@@ -10,8 +10,8 @@ package enum SASLStep: Hashable, Sendable {
     case proved(user: String, authorization: String?)
     /// The client wants to be known by its certificate, as this identity; `nil` for the certificate's own.
     case checkCertificate(authorization: String?)
-    /// Wrong credentials: 535.
-    case failed
+    /// Wrong credentials, of this user: 535.
+    case failed(user: String)
     /// Not what the mechanism allows: 501.
     case malformed(String)
 }
@@ -99,7 +99,7 @@ package struct SASLServer: Sendable {
                     nonce: self.nonce
                 )
             else { return .malformed("malformed first SCRAM message") }
-            guard scram.isHonest else { return .failed }
+            guard scram.isHonest else { return .failed(user: scram.user) }
             self.state = .scramKeys(scram)
             return .findKeys(user: scram.user)
         case .scramFinal(let scram):
@@ -107,7 +107,7 @@ package struct SASLServer: Sendable {
             case .right(let signature):
                 self.state = .scramEnd(user: scram.user, authorization: scram.authorization)
                 return .challenge(signature)
-            case .wrong: return .failed
+            case .wrong: return .failed(user: scram.user)
             case .malformed: return .malformed("malformed final SCRAM message")
             }
         case .scramEnd(let user, let authorization):

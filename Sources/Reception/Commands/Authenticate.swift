@@ -12,7 +12,7 @@ enum AuthenticationClaimed: Sendable {
     /// SCRAM has shown it.
     case proved(user: String, authorization: String?)
     /// It is wrong: SCRAM has shown that.
-    case wrong
+    case wrong(user: String)
 }
 
 /// AUTH (RFC 4954).
@@ -82,10 +82,12 @@ extension SMTPSession {
             return nil
         }
         let offered = self.offeredMechanisms
-        guard let mechanism = SASLMechanism(rawValue: name), offered.contains(mechanism),
-            let nonce = try? Digest.random(18)
-        else {
+        guard let mechanism = SASLMechanism(rawValue: name), offered.contains(mechanism) else {
             self.refuse(.unknownMechanism)
+            return nil
+        }
+        guard let nonce = try? Digest.random(18) else {
+            self.refuse(.authenticationUnavailable)
             return nil
         }
         if self.services.failures.areTooMany(of: self.clientAddress, at: self.services.clock.now) {
@@ -165,6 +167,13 @@ extension SMTPSession {
             self.reply(Reply(334, Base64.encode(octets)))
             return nil
         case .findKeys(let user):
+            // Before the server's signature tells a guesser that the password was right.
+            guard !self.services.failures.areTooMany(of: user, from: self.clientAddress, at: self.services.clock.now)
+            else {
+                self.logger.notice("too many failed authentications", metadata: ["user-claimed": "\(user)"])
+                self.refuse(.authenticationLocked)
+                return nil
+            }
             guard let accounts = self.settings.authentication.accounts, let keys = try? accounts.keys(of: user) else {
                 self.refuse(.authenticationUnavailable)
                 return nil
@@ -174,7 +183,7 @@ extension SMTPSession {
         case .proved(let user, let authorization):
             return .authenticate(.proved(user: user, authorization: authorization))
         case .checkCertificate(let authorization): return .authenticate(.certificate(authorization: authorization))
-        case .failed: return .authenticate(.wrong)
+        case .failed(let user): return .authenticate(.wrong(user: user))
         case .malformed(let reason):
             self.refuse(Reply(501, .init(5, 2), "Malformed response: \(reason)"))
             return nil
@@ -196,8 +205,8 @@ extension SMTPSession {
         let user: String? =
             switch claim {
             case .password(_, let claim): claim.user
-            case .proved(let user, _): user
-            case .certificate, .wrong: nil
+            case .proved(let user, _), .wrong(let user): user
+            case .certificate: nil
             }
         let verdict = await self.verdict(on: claim, user)
         guard !self.isDisconnected else { return }

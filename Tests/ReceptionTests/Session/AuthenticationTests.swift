@@ -226,8 +226,25 @@ struct AuthenticationTests {
         #expect(other.hasPrefix(rule == .any ? "250" : "553"))
     }
 
-    @Test("guessing: slower, then locked, for nobody else; the owner's own network is not locked out")
-    func guessing() async throws {
+    /// Sends a wrong password for ann, up to where the verdict is due.
+    private static func guess(_ mechanism: SASLMechanism, _ client: SessionClient) async throws {
+        guard mechanism == .scramSHA256 else {
+            await client.send("AUTH PLAIN \(Self.plain("ann", "guess"))")
+            return
+        }
+        let first = Base64.encode(Array("n,,n=ann,r=abcdefgh".utf8))
+        let challenge = try await Self.say(client, "AUTH SCRAM-SHA-256 \(first)")
+        let octets = try #require(Base64.decode(challenge.dropFirst(4).utf8))
+        let nonce = try #require(String(decoding: octets, as: UTF8.self).split(separator: ",").first)
+        let proof = Base64.encode([UInt8](repeating: 7, count: 32))
+        await client.send(Base64.encode(Array("c=biws,\(nonce),p=\(proof)".utf8)))
+    }
+
+    @Test(
+        "guessing: slower, then locked, for nobody else; the owner's own network is not locked out",
+        arguments: [SASLMechanism.plain, .scramSHA256]
+    )
+    func guessing(_ mechanism: SASLMechanism) async throws {
         let failures = AuthenticationFailures()
         let settings = try Self.settings()
         let home = IPAddress.ipv4(0xC633_6401)
@@ -242,7 +259,7 @@ struct AuthenticationTests {
             )
             _ = try await Self.say(client, "EHLO c.example")
             for _ in 0..<2 {
-                await client.send("AUTH PLAIN \(Self.plain("ann", "guess"))")
+                try await Self.guess(mechanism, client)
                 // Time goes on until the answer is there: nobody can tell when the wait for it begins.
                 let time = Task {
                     while !Task.isCancelled {
@@ -258,6 +275,8 @@ struct AuthenticationTests {
         let stranger = try await Self.client(settings, services: Self.services(failures), from: .ipv4(0xC000_02F0))
         _ = try await Self.say(stranger, "EHLO c.example")
         #expect(try await Self.say(stranger, "AUTH PLAIN \(Self.right)").hasPrefix("454 4.7.0"))
+        let first = Base64.encode(Array("n,,n=ann,r=abcdefgh".utf8))
+        #expect(try await Self.say(stranger, "AUTH SCRAM-SHA-256 \(first)").hasPrefix("454 4.7.0"))
         let again = try await Self.client(settings, services: Self.services(failures), from: home)
         _ = try await Self.say(again, "EHLO c.example")
         #expect(try await Self.say(again, "AUTH PLAIN \(Self.right)").hasPrefix("235"))
