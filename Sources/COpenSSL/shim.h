@@ -19,6 +19,8 @@ static const uint64_t COpenSSL_OP_NO_RENEGOTIATION = SSL_OP_NO_RENEGOTIATION;
 static const uint64_t COpenSSL_OP_CIPHER_SERVER_PREFERENCE = SSL_OP_CIPHER_SERVER_PREFERENCE;
 static const uint64_t COpenSSL_OP_PRIORITIZE_CHACHA = SSL_OP_PRIORITIZE_CHACHA;
 
+static const unsigned long COpenSSL_DANE_FLAG_NO_DANE_EE_NAMECHECKS = DANE_FLAG_NO_DANE_EE_NAMECHECKS;
+
 // Contexts.
 
 static inline long COpenSSL_CTX_set_mode(SSL_CTX *context, long mode) { return SSL_CTX_set_mode(context, mode); }

@@ -10,6 +10,8 @@ struct UnboundAnswer: Sendable {
     let isNameMissing: Bool
     /// Validated by DNSSEC.
     let isSecure: Bool
+    /// Where CNAME records led; `nil` where the name is no alias.
+    let canonicalName: String?
 }
 
 /// Why there is no answer.
@@ -84,6 +86,18 @@ struct UnboundFailure: Error, CustomStringConvertible {
     private static func check(_ code: Int32) throws(UnboundFailure) {
         guard code != 0 else { return }
         throw UnboundFailure(description: unsafe String(cString: ub_strerror(code)))
+    }
+
+    /// Reads a file of keys, which the library does at its first question only: one that it answers by itself.
+    static func check(trustAnchorFile path: String) throws(UnboundFailure) {
+        guard let context = unsafe ub_ctx_create() else { throw UnboundFailure(description: "out of memory") }
+        defer { unsafe ub_ctx_delete(context) }
+        unsafe ub_ctx_debugout(context, nil)
+        try unsafe Self.check(ub_ctx_add_ta_file(context, path))
+        var result: UnsafeMutablePointer<ub_result>?
+        let code = unsafe ub_resolve(context, "localhost.", 1, 1, &result)
+        unsafe ub_resolve_free(result)
+        try Self.check(code)
     }
 
     // MARK: Queries
@@ -194,7 +208,17 @@ private func answered(_ reference: UnsafeMutableRawPointer?, _ code: Int32, _ re
     let answer = unsafe UnboundAnswer(
         records: records,
         isNameMissing: result.nxdomain != 0,
-        isSecure: result.secure != 0
+        isSecure: result.secure != 0,
+        canonicalName: unsafe result.canonname.flatMap { unsafe canonicalName(String(cString: $0)) }
     )
     unsafe UnboundContext.finish(reference, .success(answer))
+}
+
+/// In lower case, without the dot at the end; `nil` where that is no host name.
+private func canonicalName(_ text: String) -> String? {
+    let name = text.hasSuffix(".") ? text.dropLast() : text[...]
+    guard !name.isEmpty, name.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "\\") }) else {
+        return nil
+    }
+    return name.lowercased()
 }

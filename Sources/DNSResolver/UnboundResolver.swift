@@ -1,10 +1,11 @@
+import Foundation
 import Glibc
 package import Logging
 package import MailHubPlugin
 package import SMTP
 
 /// The DNS through libunbound: answers are cached and, with a trust anchor, validated by the library.
-package final class UnboundResolver: NameResolver {
+package final class UnboundResolver: ValidatingResolver {
     /// From `"dns"` in config.json.
     package struct Settings: Sendable {
         /// `address@port`; empty for the system's resolvers.
@@ -28,7 +29,7 @@ package final class UnboundResolver: NameResolver {
             self.trustAnchorFile = trustAnchorFile
         }
     }
-    private enum RecordType: Int32 { case a = 1, ptr = 12, mx = 15, txt = 16, aaaa = 28 }
+    private enum RecordType: Int32 { case a = 1, ptr = 12, mx = 15, txt = 16, aaaa = 28, tlsa = 52 }
 
     private let context: UnboundContext
     private let settings: Settings
@@ -43,61 +44,97 @@ package final class UnboundResolver: NameResolver {
         try Self.startThread { context.process() }
     }
 
+    /// Why a file cannot be used as `Settings.trustAnchorFile`; `nil` where it can.
+    package static func problem(ofTrustAnchor path: String) -> String? {
+        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return "cannot be read" }
+        // An empty file is none to the library, and nothing would be validated.
+        let words = text.split(whereSeparator: \.isNewline).flatMap {
+            $0.prefix { $0 != ";" }.split(whereSeparator: \.isWhitespace)
+        }
+        guard words.contains("DS") || words.contains("DNSKEY") else { return "holds no DS or DNSKEY record" }
+        do {
+            try UnboundContext.check(trustAnchorFile: path)
+            return nil
+        } catch {
+            return "cannot be used: \(error)"
+        }
+    }
+
     /// Ends the library's thread; look-ups fail from now on.
     package func shutDown() { self.context.shutDown() }
 
     deinit { self.context.shutDown() }
 
     package func mailExchangers(of domain: String) async -> Lookup<[MailExchanger]> {
+        await self.validatedMailExchangers(of: domain).lookup
+    }
+
+    package func validatedMailExchangers(of domain: String) async -> ValidatedLookup<[MailExchanger]> {
         switch await self.look(up: domain, .mx) {
-        case .success(let answer) where answer.isNameMissing: return .notFound
+        case .success(let answer) where answer.isNameMissing:
+            return ValidatedLookup(.notFound, answer, asked: domain)
         case .success(let answer):
             let exchangers = answer.records.compactMap(ResourceData.mailExchanger)
             // Records that cannot be read are not the same as no records: no implicit MX.
-            guard !exchangers.isEmpty || answer.records.isEmpty else { return .unavailable("malformed MX records") }
-            return .found(exchangers)
-        case .failure(let failure): return .unavailable("MX \(domain): \(failure)")
+            guard !exchangers.isEmpty || answer.records.isEmpty else {
+                return ValidatedLookup(.unavailable("malformed MX records"))
+            }
+            return ValidatedLookup(.found(exchangers), answer, asked: domain)
+        case .failure(let failure): return ValidatedLookup(.unavailable("MX \(domain): \(failure)"))
         }
     }
 
     package func addresses(of host: String) async -> Lookup<[IPAddress]> {
+        await self.validatedAddresses(of: host).lookup
+    }
+
+    package func validatedAddresses(of host: String) async -> ValidatedLookup<[IPAddress]> {
         async let second = self.records(host, .a, ResourceData.address)
-        let first = self.settings.usesIPv6 ? await self.records(host, .aaaa, ResourceData.address) : .notFound
-        switch (first, await second) {
-        case (.found(let six), .found(let four)): return .found(six + four)
-        case (.found(let some), .notFound), (.notFound, .found(let some)), (.found(let some), .unavailable),
-            (.unavailable, .found(let some)):
-            return .found(some)
-        case (.notFound, .notFound): return .notFound
-        case (.unavailable(let why), _), (_, .unavailable(let why)): return .unavailable(why)
+        let first = self.settings.usesIPv6 ? await self.records(host, .aaaa, ResourceData.address) : .init(.notFound)
+        let other = await second
+        switch (first.lookup, other.lookup) {
+        case (.found(let six), .found(let four)):
+            return ValidatedLookup(
+                .found(six + four),
+                isSecure: first.isSecure && other.isSecure,
+                canonicalName: first.canonicalName
+            )
+        case (.found, _): return first
+        case (_, .found): return other
+        case (.notFound, .notFound): return ValidatedLookup(.notFound, isSecure: first.isSecure && other.isSecure)
+        case (.unavailable(let why), _), (_, .unavailable(let why)): return ValidatedLookup(.unavailable(why))
         }
     }
 
+    package func associations(of name: String) async -> ValidatedLookup<[[UInt8]]> {
+        await self.records(name, .tlsa) { $0 }
+    }
+
     package func texts(of name: String) async -> Lookup<[String]> {
-        await self.records(name, .txt, ResourceData.text)
+        await self.records(name, .txt, ResourceData.text).lookup
     }
 
     package func names(of address: IPAddress) async -> Lookup<[String]> {
-        await self.records(ResourceData.reverseName(of: address), .ptr) { ResourceData.name($0[...]) }
+        await self.records(ResourceData.reverseName(of: address), .ptr) { ResourceData.name($0[...]) }.lookup
     }
 
     private func records<Value: Sendable>(
         _ name: String,
         _ type: RecordType,
         _ parse: ([UInt8]) -> Value?
-    ) async -> Lookup<[Value]> {
+    ) async -> ValidatedLookup<[Value]> {
         switch await self.look(up: name, type) {
         case .success(let answer):
             let values = answer.records.compactMap(parse)
-            return values.isEmpty ? .notFound : .found(values)
+            return ValidatedLookup(values.isEmpty ? .notFound : .found(values), answer, asked: name)
         case .failure(let failure):
-            return .unavailable("\(name): \(failure)")
+            return ValidatedLookup(.unavailable("\(name): \(failure)"))
         }
     }
 
     private func look(up name: String, _ type: RecordType) async -> Result<UnboundAnswer, UnboundFailure> {
         guard !name.isEmpty, name.utf8.count <= 253, name.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
-            return .success(UnboundAnswer(records: [], isNameMissing: true, isSecure: false))
+            return .success(UnboundAnswer(records: [], isNameMissing: true, isSecure: false, canonicalName: nil))
         }
         return await self.context.query(name, type: type.rawValue, limit: self.settings.timeLimit)
     }
@@ -125,5 +162,13 @@ package final class UnboundResolver: NameResolver {
             throw UnboundFailure(description: "no thread for the DNS")
         }
         pthread_detach(thread)
+    }
+}
+
+extension ValidatedLookup {
+    fileprivate init(_ lookup: Lookup<Value>, _ answer: UnboundAnswer, asked name: String) {
+        let asked = name.hasSuffix(".") ? String(name.dropLast()) : name
+        let isAlias = answer.canonicalName.map { $0 != asked.lowercased() } ?? false
+        self.init(lookup, isSecure: answer.isSecure, canonicalName: isAlias ? answer.canonicalName : nil)
     }
 }

@@ -30,7 +30,7 @@ struct ImportTests {
         Sources/MailQueue: SMTP NIOCore NIOPosix Logging GRDB GRDBSQLite Foundation Glibc Synchronization Dispatch \
         DequeModule HeapModule
         Sources/KeyValueStorage: MailHubPlugin SMTP Logging GRDB Foundation
-        Sources/DNSResolver: CUnbound MailHubPlugin SMTP NIOCore NIOPosix Glibc Synchronization Logging
+        Sources/DNSResolver: CUnbound MailHubPlugin SMTP NIOCore NIOPosix Glibc Foundation Synchronization Logging
         Sources/LDAPClient: CLDAP MailHubPlugin NIOPosix Glibc Synchronization Logging DequeModule
         Sources/TransportSecurity: COpenSSL NIOCore Glibc Synchronization
         Sources/SASL: TransportSecurity Foundation Synchronization

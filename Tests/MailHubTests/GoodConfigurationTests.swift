@@ -81,7 +81,13 @@ struct GoodConfigurationTests {
         #expect(big.concurrency == 5 && big.messages == 100 && big.period == .seconds(120))
         #expect([big.firstPause, big.longestPause] == [.milliseconds(500), .seconds(600)])
         #expect(
-            read.dns == DNSConfiguration(servers: ["127.0.0.1@5353", "::1"], usesIPv6: false, timeLimit: .seconds(3))
+            read.dns
+                == DNSConfiguration(
+                    servers: ["127.0.0.1@5353", "::1"],
+                    usesIPv6: false,
+                    timeLimit: .seconds(3),
+                    trustAnchor: trustAnchor
+                )
         )
         #expect(read.plugins.map(\.name) == ["known", "SizeLimits"])
         let known = try #require(read.plugins.first)
@@ -164,6 +170,14 @@ private let emptyFile: String = {
     return path
 }()
 
+/// A file with a key of the DNS, as IANA has published it for the root.
+private let trustAnchor: String = {
+    let path = FileManager.default.temporaryDirectory.appending(path: "anchor-\(UUID().uuidString)").path
+    let digest = "E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D"
+    _ = FileManager.default.createFile(atPath: path, contents: Data(". IN DS 20326 8 2 \(digest)\n".utf8))
+    return path
+}()
+
 /// Each key, with a value that is not its default.
 let everythingSet = """
     {
@@ -225,7 +239,7 @@ let everythingSet = """
         }
       },
       "authentication": { "users": "\(emptyFile)", "senders": "any", "mechanisms": ["PLAIN"], "directory": true },
-      "dns": { "servers": ["127.0.0.1@5353", "::1"], "ipv6": false, "timeout": "3s" },
+      "dns": { "servers": ["127.0.0.1@5353", "::1"], "ipv6": false, "timeout": "3s", "trustAnchor": "\(trustAnchor)" },
       "plugins": [
         {
           "plugin": "StaticRecipients", "name": "known", "timeout": "1s", "onFailure": "ignore",

@@ -7,14 +7,24 @@ public final class NameServer {
     private let peer: Peer
     private let folder: URL
     private let configuration: URL
+    /// The keys of the signed zones, as `dns.trustAnchor` in config.json takes them.
+    public let trustAnchor: URL
     private var running: RunningPeer?
 
     /// Writes the zones; does not start yet.
     ///
     /// - Parameter zones: by name; the records without SOA and NS, which are added. A name without a dot at its end is
     ///   relative to the zone.
-    /// - Returns: `nil` where nsd is not installed.
-    public init?(folder: URL, zones: [String: String]) throws {
+    ///   - signed: the zones that DNSSEC protects.
+    ///   - forged: texts of signed zones, and what somebody has put in their place afterwards.
+    /// - Returns: `nil` where nsd is not installed, or ldns's tools where they are needed.
+    public init?(
+        folder: URL,
+        zones: [String: String],
+        signed: Set<String> = [],
+        forged: [String: String] = [:]
+    ) throws {
+        self.trustAnchor = folder.appending(path: "trust-anchor.key")
         guard let peer = try Peer.find("nsd") else { return nil }
         self.peer = peer
         self.folder = folder
@@ -37,6 +47,7 @@ public final class NameServer {
               control-enable: no
 
             """
+        var anchors = ""
         for (name, records) in zones {
             text += "zone:\n  name: \"\(name)\"\n  zonefile: \"\(name).zone\"\n"
             let head = """
@@ -46,9 +57,31 @@ public final class NameServer {
                 @ NS ns.\(name).
 
                 """
-            try Data((head + records + "\n").utf8).write(to: folder.appending(path: "\(name).zone"))
+            let file = folder.appending(path: "\(name).zone")
+            try Data((head + records + "\n").utf8).write(to: file)
+            if signed.contains(name) {
+                guard let key = try Self.sign(name, file, in: folder) else { return nil }
+                anchors += key
+                var zone = try String(contentsOf: file, encoding: .utf8)
+                for (text, forgery) in forged { zone = zone.replacingOccurrences(of: text, with: forgery) }
+                try Data(zone.utf8).write(to: file)
+            }
         }
         try Data(text.utf8).write(to: self.configuration)
+        try Data(anchors.utf8).write(to: self.trustAnchor)
+    }
+
+    /// Signs a zone's file, with a key made for it.
+    ///
+    /// - Returns: the key's record.
+    private static func sign(_ zone: String, _ file: URL, in folder: URL) throws -> String? {
+        guard let keygen = try Peer.find("ldns-keygen"), let signer = try Peer.find("ldns-signzone") else { return nil }
+        let arguments = ["-a", "ECDSAP256SHA256", "-r", "/dev/urandom", zone]
+        let made = try Ending.of(keygen.executable, arguments, folder: folder, together: false)
+        let key = made.output.trimmingCharacters(in: .whitespacesAndNewlines)
+        let signed = try Ending.of(signer.executable, ["-f", file.path, file.path, key], folder: folder)
+        guard made.status == 0, signed.status == 0 else { throw PeerFailure("\(made) \(signed)") }
+        return try String(contentsOf: folder.appending(path: "\(key).key"), encoding: .utf8)
     }
 
     /// The server in the form of `dns.servers` in config.json.

@@ -10,6 +10,12 @@ public final class TestAuthority: Sendable {
         public let chain: String
         /// The key (PEM).
         public let key: String
+
+        /// Names the files.
+        public init(chain: String, key: String) {
+            self.chain = chain
+            self.key = key
+        }
     }
     /// Its folder.
     public let folder: URL
@@ -62,9 +68,26 @@ public final class TestAuthority: Sendable {
         )
     }
 
+    /// The SHA-256 digest of a certificate, or of its public key, in hexadecimal: the end of a TLSA record.
+    ///
+    /// - Parameter selector: 0 for the whole certificate, 1 for its key (RFC 6698 section 2.1.2).
+    public func digest(of file: String, selector: Int) throws -> String {
+        let form =
+            selector == 0 ? ["-outform", "DER", "-out", "digest.der"] : ["-noout", "-pubkey", "-out", "digest.pem"]
+        try self.run(["x509", "-in", file] + form)
+        if selector == 1 {
+            try self.run(["pkey", "-pubin", "-in", "digest.pem", "-outform", "DER", "-out", "digest.der"])
+        }
+        return String(try self.run(["dgst", "-sha256", "-r", "digest.der"]).prefix(64))
+    }
+
     /// Runs the command in the folder.
-    private func run(_ arguments: [String]) throws {
+    ///
+    /// - Returns: what it says.
+    @discardableResult
+    private func run(_ arguments: [String]) throws -> String {
         let ending = try Ending.of(self.openssl.executable, arguments, folder: self.folder)
         guard ending.status == 0 else { throw PeerFailure("openssl \(arguments): \(ending.output)") }
+        return ending.output
     }
 }

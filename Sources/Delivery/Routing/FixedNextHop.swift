@@ -13,9 +13,9 @@ package struct FixedNextHop: NextHopResolver {
         case unixSocket(path: String)
     }
     private let location: Location
-    private let resolver: any NameResolver
+    private let resolver: any ValidatingResolver
 
-    package init(_ location: Location, resolver: any NameResolver) {
+    package init(_ location: Location, resolver: any ValidatingResolver) {
         self.location = location
         self.resolver = resolver
     }
@@ -30,9 +30,11 @@ package struct FixedNextHop: NextHopResolver {
                 return ["127.0.0.1", "::1"].compactMap { IPAddress($0) }
                     .map { NextHop(host: name, address: .ip($0, port: port)) }
             }
-            switch await self.resolver.addresses(of: name) {
+            let answer = await self.resolver.validatedAddresses(of: name)
+            switch answer.lookup {
             case .found(let addresses) where !addresses.isEmpty:
-                return addresses.map { NextHop(host: name, address: .ip($0, port: port)) }
+                let secure = SecureHost(name, answer, for: [])
+                return addresses.map { NextHop(host: name, address: .ip($0, port: port), secure: secure) }
             case .found, .notFound, .unavailable:
                 // A configured host that has no address is a mistake to be mended, not a reason to bounce.
                 throw TransportFailure(

@@ -5,7 +5,7 @@ package import SMTP
 
 /// Finds the hosts of a domain by MX (RFC 5321 section 5.1, RFC 7505).
 package struct MXResolver: NextHopResolver {
-    private let resolver: any NameResolver
+    private let resolver: any ValidatingResolver
     private let port: Int
     /// Our own names in canonical form, and our own addresses: mail is never relayed to ourselves.
     private let ownNames: Set<String>
@@ -18,7 +18,7 @@ package struct MXResolver: NextHopResolver {
     ///   - maximumAddresses: addresses tried in one attempt: at least 2.
     ///   - shuffle: puts hosts of equal preference in an order; by default a random one.
     package init(
-        resolver: any NameResolver,
+        resolver: any ValidatingResolver,
         port: Int = 25,
         ownNames: Set<String>,
         ownAddresses: Set<IPAddress> = [],
@@ -38,7 +38,8 @@ package struct MXResolver: NextHopResolver {
     package func nextHops(for destination: Destination) async throws(TransportFailure) -> [NextHop] {
         if destination.domain.hasPrefix("[") { return [try self.literal(destination.domain)] }
         let exchangers: [MailExchanger]
-        switch await self.resolver.mailExchangers(of: destination.domain) {
+        let answer = await self.resolver.validatedMailExchangers(of: destination.domain)
+        switch answer.lookup {
         case .unavailable(let why):
             throw self.failure(451, .init(4, 3), "DNS failure for \(destination.domain), try again later", why)
         case .notFound:
@@ -46,7 +47,9 @@ package struct MXResolver: NextHopResolver {
         case .found(let records):
             exchangers = try self.usable(records, of: destination.domain)
         }
-        return try await self.addresses(of: try self.withoutOurselves(exchangers), domain: destination.domain)
+        // Names of the domain that certificates of its hosts may be for; none where anybody could have named the hosts.
+        let domains = answer.isSecure ? [destination.domain, answer.canonicalName].compactMap(\.self) : nil
+        return try await self.addresses(of: try self.withoutOurselves(exchangers), destination.domain, secure: domains)
     }
 
     /// An address in brackets in place of a domain (RFC 5321 section 5.1).
@@ -89,13 +92,19 @@ package struct MXResolver: NextHopResolver {
         return result
     }
 
-    private func addresses(of exchangers: [MailExchanger], domain: String) async throws(TransportFailure) -> [NextHop] {
+    /// - Parameter secure: the names of the domain, where DNSSEC vouches for its hosts.
+    private func addresses(
+        of exchangers: [MailExchanger],
+        _ domain: String,
+        secure domains: [String]?
+    ) async throws(TransportFailure) -> [NextHop] {
         var hops: [NextHop] = []
         var unavailable: String?
         var ownPreference: UInt16?
         for exchanger in exchangers where hops.count < self.maximumAddresses {
             if let own = ownPreference, exchanger.preference >= own { break }
-            switch await self.resolver.addresses(of: exchanger.host) {
+            let answer = await self.resolver.validatedAddresses(of: exchanger.host)
+            switch answer.lookup {
             case .found(let addresses):
                 if addresses.contains(where: self.ownAddresses.contains) {
                     ownPreference = exchanger.preference
@@ -104,7 +113,10 @@ package struct MXResolver: NextHopResolver {
                     }
                     continue
                 }
-                hops += addresses.map { NextHop(host: exchanger.host, address: .ip($0, port: self.port)) }
+                let secure = domains.flatMap { SecureHost(exchanger.host, answer, for: $0) }
+                hops += addresses.map {
+                    NextHop(host: exchanger.host, address: .ip($0, port: self.port), secure: secure)
+                }
             case .notFound:
                 continue
             case .unavailable(let why):

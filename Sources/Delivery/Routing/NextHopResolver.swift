@@ -1,3 +1,4 @@
+import MailHubPlugin
 package import MailQueue
 package import SMTP
 
@@ -14,10 +15,34 @@ package struct NextHop: Hashable, Sendable {
     /// The host's name, for logs and notifications.
     package let host: String
     package let address: NextHopAddress
+    /// Where DNSSEC vouches for the host being the domain's and for its address; `nil` where it does not.
+    package let secure: SecureHost?
 
-    package init(host: String, address: NextHopAddress) {
+    package init(host: String, address: NextHopAddress, secure: SecureHost? = nil) {
         self.host = host
         self.address = address
+        self.secure = secure
+    }
+}
+
+/// The names of a host that was found through signed zones alone (RFC 7672 section 2.2).
+package struct SecureHost: Hashable, Sendable {
+    /// Below which its TLSA records may be, the first to be asked first: where an alias leads, then the name itself.
+    package let bases: [String]
+    /// The domain that the mail is for, and where an alias leads: a certificate may be for them, too.
+    package let domains: [String]
+
+    package init(bases: [String], domains: [String]) {
+        self.bases = bases
+        self.domains = domains
+    }
+}
+
+extension SecureHost {
+    /// - Parameter answer: with the host's addresses; `nil` comes of one that is not secure.
+    init?(_ host: String, _ answer: ValidatedLookup<[IPAddress]>, for domains: [String]) {
+        guard answer.isSecure else { return nil }
+        self.init(bases: [answer.canonicalName, host].compactMap(\.self), domains: domains)
     }
 }
 

@@ -15,11 +15,11 @@ extension SMTPTransport {
         for destination: Destination,
         on eventLoop: any EventLoop
     ) async throws(TransportFailure) -> SMTPTransportSession {
-        let policy = self.settings.tls?.policy(for: destination) ?? .none
+        let tls = try await self.tls(for: hop, destination)
         do {
-            return try await self.open(hop, on: eventLoop, policy: policy)
+            return try await self.open(hop, on: eventLoop, tls: tls)
         } catch let error as TLSRefusal {
-            guard !policy.isMandatory else {
+            guard !tls.isMandatory else {
                 throw TransportFailure(reply: error.reply, host: nil, isDestinationTrouble: true)
             }
             self.logger.info(
@@ -32,11 +32,38 @@ extension SMTPTransport {
             throw self.lost(hop, "failed")
         }
         do {
-            return try await self.open(hop, on: eventLoop, policy: .none)
+            return try await self.open(hop, on: eventLoop, tls: .none)
         } catch let error as TransportFailure {
             throw error
         } catch {
             throw self.lost(hop, "failed")
+        }
+    }
+
+    /// What a connection to a host has to come up to: what the route says, and more where the domain has published how its
+    /// hosts are known.
+    private func tls(for hop: NextHop, _ destination: Destination) async throws(TransportFailure) -> HopTLS {
+        guard let route = self.settings.tls else { return .none }
+        let policy = route.policy(for: destination)
+        switch policy {
+        case .none: return .none
+        case .verify: return .verify(names: route.names.isEmpty ? [HopTLS.name(of: hop)] : route.names)
+        case .may, .encrypt, .dane: break
+        }
+        switch await self.associations.associations(of: hop) {
+        case .found(let associations): return .dane(associations)
+        case .unavailable(let why):
+            self.logger.warning("no answer about TLSA records", metadata: ["host": "\(hop.host)", "error": "\(why)"])
+            throw TransportFailure(
+                reply: Reply(451, .init(7, 5), "\(hop.host): the DNS does not say whether there are TLSA records"),
+                host: nil,
+                isDestinationTrouble: false
+            )
+        case .unusable where policy != .dane: return .encrypt
+        case .none where policy != .dane: return policy == .may ? .may : .encrypt
+        case .unusable, .none:
+            let refusal = TLSRefusal.noAssociations(of: hop.host)
+            throw TransportFailure(reply: refusal.reply, host: nil, isDestinationTrouble: false)
         }
     }
 
@@ -48,11 +75,11 @@ extension SMTPTransport {
         _ connection: SMTPClientConnection,
         _ hop: NextHop,
         _ capabilities: ServerCapabilities,
-        policy: TLSPolicy
+        _ tls: HopTLS
     ) async throws -> TLSParameters? {
-        guard let tls = self.settings.tls, policy != .none else { return nil }
+        guard let route = self.settings.tls, tls != .none else { return nil }
         guard capabilities.startTLS else {
-            guard policy.isMandatory else { return nil }
+            guard tls.isMandatory else { return nil }
             await self.leave(connection)
             throw TLSRefusal.notOffered(by: hop.host)
         }
@@ -64,8 +91,8 @@ extension SMTPTransport {
         }
         do {
             return try await connection.startTLS(
-                tls.client,
-                expecting: tls.expectation(of: hop, policy),
+                route.client,
+                expecting: tls.expectation(of: hop),
                 limit: self.settings.timeouts.handshake
             )
         } catch let failure as TLSFailure {

@@ -1,4 +1,5 @@
 package import Logging
+package import MailHubPlugin
 package import MailQueue
 package import NIOCore
 import SMTP
@@ -26,12 +27,21 @@ package struct SMTPTransport: Transport {
     }
     let settings: Settings
     private let resolver: any NextHopResolver
+    /// Asked for what domains have published of their hosts' certificates.
+    let associations: DANELookup
     private let content: ContentDirectory
     let logger: Logger
 
-    package init(settings: Settings, resolver: any NextHopResolver, content: ContentDirectory, logger: Logger) {
+    package init(
+        settings: Settings,
+        resolver: any NextHopResolver,
+        names: any ValidatingResolver,
+        content: ContentDirectory,
+        logger: Logger
+    ) {
         self.settings = settings
         self.resolver = resolver
+        self.associations = DANELookup(resolver: names)
         self.content = content
         self.logger = logger
     }
@@ -64,7 +74,7 @@ package struct SMTPTransport: Transport {
     }
 
     /// - Throws: `TransportFailure`, or `TLSRefusal` where the policy is not met.
-    func open(_ hop: NextHop, on eventLoop: any EventLoop, policy: TLSPolicy) async throws -> SMTPTransportSession {
+    func open(_ hop: NextHop, on eventLoop: any EventLoop, tls: HopTLS) async throws -> SMTPTransportSession {
         let timeouts = self.settings.timeouts
         let connection: SMTPClientConnection
         do {
@@ -79,14 +89,14 @@ package struct SMTPTransport: Transport {
                 throw self.refused(hop, greeting)
             }
             var capabilities = try await self.greet(connection, hop)
-            let security = try await self.secure(connection, hop, capabilities, policy: policy)
+            let security = try await self.secure(connection, hop, capabilities, tls)
             // What the server said in the clear may have been somebody else's (RFC 3207 section 4.2).
             if security != nil { capabilities = try await self.greet(connection, hop) }
             return SMTPTransportSession(
                 connection: connection,
                 host: hop.host,
                 capabilities: capabilities,
-                security: security?.summary ?? "none",
+                security: security.map(tls.summary) ?? "none",
                 settings: self.settings,
                 content: self.content
             )

@@ -50,7 +50,7 @@ public enum Hub {
         let logger = Logger(label: "mailhub")
         ProcessLimits.raise(logger)
         let resolver = try UnboundResolver(
-            settings: .init(servers: first.dns.servers, usesIPv6: first.dns.usesIPv6, timeLimit: first.dns.timeLimit),
+            settings: first.dns.settings,
             logger: logger
         )
         let storage: PluginStorage
@@ -126,7 +126,7 @@ public enum Hub {
         _ configuration: HubConfiguration,
         path: String,
         registry: PluginRegistry,
-        resolver: any NameResolver,
+        resolver: any ValidatingResolver,
         storage: PluginStorage,
         probe: LateProbe,
         eventLoops: MultiThreadedEventLoopGroup,

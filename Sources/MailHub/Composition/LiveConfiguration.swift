@@ -33,7 +33,7 @@ extension LiveConfiguration.Snapshot {
     /// Derives everything from a configuration.
     init(
         _ configuration: HubConfiguration,
-        resolver: any NameResolver,
+        resolver: any ValidatingResolver,
         content: ContentDirectory,
         pool: NIOThreadPool,
         passwords: LDAPPasswords?,
@@ -73,6 +73,7 @@ extension LiveConfiguration.Snapshot {
                 transports[name] = SMTPTransport(
                     settings: configuration.transportSettings(dialect, route: name),
                     resolver: FixedNextHop(location, resolver: resolver),
+                    names: resolver,
                     content: content,
                     logger: logger
                 )
@@ -87,6 +88,7 @@ extension LiveConfiguration.Snapshot {
                 transports[name] = SMTPTransport(
                     settings: configuration.transportSettings(.smtp, route: name),
                     resolver: mx,
+                    names: resolver,
                     content: content,
                     logger: logger
                 )

@@ -1,3 +1,4 @@
+import DNSResolver
 import Delivery
 import LDAPClient
 import Logging
@@ -73,6 +74,8 @@ struct DNSConfiguration: Hashable, Sendable {
     var servers: [String] = []
     var usesIPv6 = true
     var timeLimit: Duration = .seconds(10)
+    /// The keys to validate with; `nil` for no validation, and no DANE.
+    var trustAnchor: String?
 }
 
 /// `"logging"`.
@@ -91,4 +94,16 @@ struct DeliveryConfiguration: Hashable, Sendable {
     var messagesPerConnection = 1000
     /// The port of MX hosts: 25, but for tests.
     var port = 25
+}
+
+extension DNSConfiguration {
+    /// For the resolver.
+    var settings: UnboundResolver.Settings {
+        UnboundResolver.Settings(
+            servers: self.servers,
+            usesIPv6: self.usesIPv6,
+            timeLimit: self.timeLimit,
+            trustAnchorFile: self.trustAnchor
+        )
+    }
 }

@@ -1,3 +1,4 @@
+import DNSResolver
 import Delivery
 import MailHubPlugin
 import MailQueue
@@ -268,6 +269,15 @@ extension HubConfigurationReader {
         }
         result.usesIPv6 = section.boolean("ipv6", default: result.usesIPv6)
         result.timeLimit = section.positiveDuration("timeout", default: result.timeLimit)
+        result.trustAnchor = section.filePath("trustAnchor")
+        if let path = result.trustAnchor, let problem = UnboundResolver.problem(ofTrustAnchor: path) {
+            section.report(
+                "\"\(path)\" \(problem)",
+                at: "trustAnchor",
+                fix:
+                    "name a file of DS or DNSKEY records, such as \"/usr/share/dns/root.key\" of Debian's dns-root-data"
+            )
+        }
         return result
     }
 

@@ -44,6 +44,7 @@ import NIOCore
         unsafe SSL_set_connect_state(ssl)
         unsafe SSL_set_verify(ssl, expectation.isVerified ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nil)
         if let name = expectation.serverName { _ = unsafe COpenSSL_set_host_name(ssl, name) }
+        guard self.associate(expectation) else { throw .untrusted("none of the TLSA records can be used") }
         guard self.expect(expectation.identities) || !expectation.isVerified else { throw .unavailable }
         if let session = client.sessions.take(expectation.sessionKey) {
             unsafe session.withPointer { _ = unsafe SSL_set_session(ssl, $0) }
@@ -64,6 +65,26 @@ import NIOCore
         }
         unsafe SSL_set_bio(ssl, bio, bio)
         return unsafe ssl
+    }
+
+    /// Has the certificate checked by TLSA records, where there are some (RFC 7671, RFC 7672).
+    private func associate(_ expectation: TLSExpectation) -> Bool {
+        guard !expectation.associations.isEmpty else { return true }
+        guard let name = expectation.serverName, unsafe SSL_dane_enable(self.ssl, name) > 0 else { return false }
+        // The record names the certificate itself: whom it is for does not matter (RFC 7672 section 3.1.1).
+        _ = unsafe SSL_dane_set_flags(self.ssl, COpenSSL_DANE_FLAG_NO_DANE_EE_NAMECHECKS)
+        let added = expectation.associations.filter { record in
+            unsafe SSL_dane_tlsa_add(
+                self.ssl,
+                record.usage,
+                record.selector,
+                record.matchingType,
+                record.data,
+                record.data.count
+            ) > 0
+        }
+        OpenSSLErrors.clear()
+        return !added.isEmpty
     }
 
     /// The names or addresses that the server's certificate must be for (RFC 6125 section 6).

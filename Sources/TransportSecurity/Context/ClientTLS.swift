@@ -7,6 +7,9 @@ package struct TLSExpectation: Hashable, Sendable {
     package var serverName: String?
     /// The names or addresses one of which the certificate must be for (RFC 6125, RFC 7817).
     package var identities: [String]
+    /// What the server's domain has published of it: where there is something, it decides alone, whatever authorities say
+    /// (RFC 7672 section 3).
+    package var associations: [TLSARecord] = []
     /// Whether the handshake fails where the certificate is not trusted or for another name; otherwise that is only told.
     package var isVerified: Bool
     /// Sessions are resumed only with what has the same key.
@@ -58,6 +61,7 @@ package final class ClientTLS: Sendable {
                 unsafe SSL_CTX_sess_set_new_cb(context, ClientSessions.keep)
             }
         }
+        unsafe self.strict.withPointer { _ = unsafe SSL_CTX_dane_enable($0) }
         if authorities == nil, unsafe access(path, R_OK) != 0 {
             // No bundle: OpenSSL's own places, which may be empty, so that nothing verifies.
             unsafe self.strict.withPointer { _ = unsafe SSL_CTX_set_default_verify_paths($0) }

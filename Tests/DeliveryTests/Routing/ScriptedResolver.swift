@@ -3,7 +3,7 @@ import SMTP
 import Synchronization
 
 /// A DNS of a few names; `!` in place of an answer means that there is none to be had.
-final class ScriptedResolver: NameResolver {
+final class ScriptedResolver: ValidatingResolver {
     private let exchangers: [String: [MailExchanger]?]
     private let hosts: [String: [String]?]
     /// What was asked, in order.

@@ -119,7 +119,7 @@ struct DeliveryTLSTests {
             for (row, hop) in zip(Self.rows, hops) {
                 let line = Self.outcome(of: row.name, in: hub)
                 #expect(line?.contains(row.noted) == true, "\(row.name): \(line ?? "no outcome")")
-                let heard = server.heard(at: hop.port)
+                let heard = server.heard(at: hop)
                 let mail = heard.filter { $0.hasSuffix(" MAIL") }
                 #expect(mail == [row.mail].compactMap(\.self).map { "\($0) MAIL" }, "\(row.name): \(heard)")
                 #expect(row.mail == nil || line?.contains("250 2.0.0 taken") == true, "\(row.name)")
@@ -187,7 +187,7 @@ struct DeliveryTLSTests {
                 #expect(isNoted, "\(domain): \(hub.log.suffix(1500))")
             }
             client.close()
-            let mail = server.heard(at: port).filter { $0.hasSuffix(" MAIL") }
+            let mail = server.heard(at: hop).filter { $0.hasSuffix(" MAIL") }
             #expect(mail == ["clear MAIL", "tls MAIL"], "none to the wrong host")
             hub.stop()
         }

@@ -22,6 +22,7 @@ final class NextHopServer {
         let manner: Manner
         let certificate: TestAuthority.Files
         let port: Int
+        var address = "127.0.0.1"
     }
     private let journal: URL
     private let running: RunningPeer
@@ -32,16 +33,24 @@ final class NextHopServer {
         try Data().write(to: self.journal)
         let file = folder.appending(path: "hops.py")
         try Data(Self.program.utf8).write(to: file)
-        let arguments = hops.flatMap { ["\($0.port)", $0.manner.rawValue, $0.certificate.chain, $0.certificate.key] }
+        let arguments = hops.flatMap {
+            [$0.address, "\($0.port)", $0.manner.rawValue, $0.certificate.chain, $0.certificate.key]
+        }
         guard let last = hops.last else { return nil }
-        self.running = try python.start([file.path, self.journal.path] + arguments, folder: folder, port: last.port)
+        self.running = try python.start(
+            [file.path, self.journal.path] + arguments,
+            folder: folder,
+            address: last.address,
+            port: last.port
+        )
     }
 
     /// What a next hop was told: lines such as `tls MAIL` and `clear QUIT`.
-    func heard(at port: Int) -> [String] {
+    func heard(at hop: Hop) -> [String] {
+        let place = "\(hop.address):\(hop.port) "
         let text = (try? String(contentsOf: self.journal, encoding: .utf8)) ?? ""
-        return text.split(separator: "\n").filter { $0.hasPrefix("\(port) ") }
-            .map { String($0.dropFirst("\(port) ".count)) }
+        return text.split(separator: "\n").filter { $0.hasPrefix(place) }
+            .map { String($0.dropFirst(place.count)) }
     }
 
     func stop() { self.running.stop() }
@@ -49,7 +58,7 @@ final class NextHopServer {
     private static let program = """
         import socket, ssl, sys, threading
         journal = open(sys.argv[1], "a", buffering=1)
-        def serve(sock, port, manner, chain, key):
+        def serve(sock, place, manner, chain, key):
             how = "clear"
             try:
                 f = sock.makefile("rb", buffering=0)
@@ -64,7 +73,7 @@ final class NextHopServer {
                             sock.sendall(b"250 2.0.0 taken\\r\\n")
                         continue
                     verb = line.split()[0].decode().upper() if line.split() else ""
-                    journal.write("%s %s %s\\n" % (port, how, verb))
+                    journal.write("%s %s %s\\n" % (place, how, verb))
                     if verb == "EHLO":
                         offer = manner != "plain" and how == "clear"
                         sock.sendall(b"250-hop\\r\\n" + (b"250-STARTTLS\\r\\n" if offer else b"") + b"250 8BITMIME\\r\\n")
@@ -80,6 +89,7 @@ final class NextHopServer {
                             return
                         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
                         context.load_cert_chain(chain, key)
+                        context.sni_callback = lambda _, name, __: journal.write("%s sni %s\\n" % (place, name)) and None
                         sock = context.wrap_socket(sock, server_side=True)
                         f = sock.makefile("rb", buffering=0)
                         how = "tls"
@@ -90,19 +100,20 @@ final class NextHopServer {
                         sock.sendall(b"221 bye\\r\\n")
                         return
                     else: sock.sendall(b"250 2.0.0 ok\\r\\n")
-            except (OSError, ssl.SSLError) as e: journal.write("%s failed %s\\n" % (port, type(e).__name__))
+            except (OSError, ssl.SSLError) as e: journal.write("%s failed %s\\n" % (place, type(e).__name__))
             finally: sock.close()
-        def listen(port, manner, chain, key):
-            server = socket.create_server(("127.0.0.1", int(port)), backlog=50)
+        def listen(address, port, manner, chain, key):
+            server = socket.create_server((address, int(port)), backlog=50)
+            place = address + ":" + port
             def accept():
                 while True:
                     sock, _ = server.accept()
-                    threading.Thread(target=serve, args=(sock, port, manner, chain, key), daemon=True).start()
+                    threading.Thread(target=serve, args=(sock, place, manner, chain, key), daemon=True).start()
             threading.Thread(target=accept).start()
         rest = sys.argv[2:]
         while rest:
-            listen(*rest[:4])
-            rest = rest[4:]
+            listen(*rest[:5])
+            rest = rest[5:]
 
         """
 }

@@ -6,15 +6,15 @@ package import TransportSecurity
 package enum TLSPolicy: String, Hashable, Sendable, CaseIterable {
     /// In the clear.
     case none
-    /// Encrypted where the server can, whoever it is (RFC 7435); in the clear otherwise.
+    /// Encrypted where the server can, whoever it is (RFC 7435), in the clear otherwise; better where the domain has published
+    /// how its hosts are known (RFC 7672).
     case may
-    /// Encrypted, whoever the server is; never in the clear.
+    /// Encrypted, whoever the server is, never in the clear; better as with `may`.
     case encrypt
+    /// Encrypted, with hosts only whose certificates their domain has published in a signed zone (RFC 7672).
+    case dane
     /// Encrypted, with a server whose certificate is trusted and for its name; never in the clear (RFC 7817).
     case verify
-
-    /// Whether mail waits rather than goes in the clear.
-    var isMandatory: Bool { self == .encrypt || self == .verify }
 }
 
 /// TLS of a route.
@@ -50,21 +50,6 @@ package struct RouteTLS: Hashable, Sendable {
 
     /// The policy for a destination.
     func policy(for destination: Destination) -> TLSPolicy { self.domains[destination.domain] ?? self.policy }
-
-    /// Whom to expect at a next hop.
-    func expectation(of hop: NextHop, _ policy: TLSPolicy) -> TLSExpectation {
-        var host = hop.host
-        if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
-        if host.uppercased().hasPrefix("IPV6:") { host = String(host.dropFirst(5)) }
-        while host.hasSuffix(".") { host.removeLast() }
-        let isAddress = IPAddress(host) != nil
-        return TLSExpectation(
-            serverName: isAddress ? nil : host,
-            identities: self.names.isEmpty ? [host] : self.names,
-            isVerified: policy == .verify,
-            sessionKey: "\(policy.rawValue) \(host) \(hop.address) \(self.names)"
-        )
-    }
 }
 
 /// A server that has not come up to the policy: there is no mail for it over this connection.
@@ -85,15 +70,11 @@ struct TLSRefusal: Error {
     static func failed(_ host: String, _ failure: TLSFailure) -> TLSRefusal {
         TLSRefusal(reply: Reply(451, .init(7, 5), "\(host): \(failure)"))
     }
-}
 
-extension TLSParameters {
-    /// How the log calls it.
-    var summary: String {
-        switch self.verification {
-        case .verified: "\(self.version) \(self.cipherSuite) verified"
-        case .failed(let reason): "\(self.version) \(self.cipherSuite) unverified (\(reason))"
-        case .noCertificate: "\(self.version) \(self.cipherSuite) unverified"
-        }
+    /// Only hosts with TLSA records are to be used, and this one has none.
+    static func noAssociations(of host: String) -> TLSRefusal {
+        TLSRefusal(
+            reply: Reply(451, .init(7, 5), "\(host): DANE is required, and there are no TLSA records in a signed zone")
+        )
     }
 }
