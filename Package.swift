@@ -14,6 +14,7 @@ let settings: [SwiftSetting] = [
 
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
@@ -87,6 +88,7 @@ let package = Package(
         module("DNSResolver", ["CUnbound", "MailHubPlugin", "SMTP", logging]),
         .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
         module("TransportSecurity", ["COpenSSL", nioCore]),
+        module("HTTPSClient", ["SMTP", "TransportSecurity", nioCore, nioPosix, nioHTTP1]),
         module(
             "Reception",
             [
@@ -113,7 +115,8 @@ let package = Package(
             "MailHub",
             [
                 "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "KeyValueStorage", "DNSResolver", "Reception",
-                "Delivery", "LDAPClient", "Administration", "TransportSecurity", "SASL", nioCore, nioPosix, logging,
+                "Delivery", "LDAPClient", "Administration", "HTTPSClient", "TransportSecurity", "SASL", nioCore,
+                nioPosix, logging,
                 serviceLifecycle, unixSignals,
             ]
         ),

@@ -33,6 +33,7 @@ struct ImportTests {
         Sources/DNSResolver: CUnbound MailHubPlugin SMTP NIOCore NIOPosix Glibc Foundation Synchronization Logging
         Sources/LDAPClient: CLDAP MailHubPlugin NIOPosix Glibc Synchronization Logging DequeModule
         Sources/TransportSecurity: COpenSSL NIOCore Glibc Synchronization
+        Sources/HTTPSClient: SMTP TransportSecurity NIOCore NIOPosix NIOHTTP1
         Sources/SASL: TransportSecurity Foundation Synchronization
         Sources/Reception: SMTP InternetMessage MailHubPlugin MailQueue TransportSecurity SASL NIOCore NIOPosix Logging \
         Synchronization

@@ -1,3 +1,4 @@
+import Delivery
 import Glibc
 import Logging
 import MailHubPlugin
@@ -126,4 +127,11 @@ extension RecipientReport {
 extension [RecipientReport] {
     /// One line a recipient, in their order.
     var summaries: [String] { self.sorted { $0.index < $1.index }.map(\.summary) }
+}
+
+extension PublishedPolicies {
+    /// Nobody has published anything.
+    static var none: PublishedPolicies {
+        PublishedPolicies(dane: DANELookup(resolver: ScriptedResolver()), sts: nil)
+    }
 }

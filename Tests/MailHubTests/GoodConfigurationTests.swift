@@ -89,6 +89,7 @@ struct GoodConfigurationTests {
                     trustAnchor: trustAnchor
                 )
         )
+        #expect(read.mtaSTS?.port == 4443 && read.mtaSTS?.timeLimit == .seconds(7))
         #expect(read.plugins.map(\.name) == ["known", "SizeLimits"])
         let known = try #require(read.plugins.first)
         #expect(known.timeLimit == .seconds(1) && known.timeLimits == [.recipient: .seconds(2)])
@@ -240,6 +241,7 @@ let everythingSet = """
       },
       "authentication": { "users": "\(emptyFile)", "senders": "any", "mechanisms": ["PLAIN"], "directory": true },
       "dns": { "servers": ["127.0.0.1@5353", "::1"], "ipv6": false, "timeout": "3s", "trustAnchor": "\(trustAnchor)" },
+      "mtaSTS": { "port": 4443, "timeout": "7s", "authorities": "/etc/ssl/certs/ca-certificates.crt", "enabled": true },
       "plugins": [
         {
           "plugin": "StaticRecipients", "name": "known", "timeout": "1s", "onFailure": "ignore",

@@ -10,11 +10,16 @@ public final class NameServer {
     /// The keys of the signed zones, as `dns.trustAnchor` in config.json takes them.
     public let trustAnchor: URL
     private var running: RunningPeer?
+    /// The records of the zones, as they were given.
+    private var sources: [String: String] = [:]
+    /// The signed zones' keys.
+    private var keys: [String: String] = [:]
 
     /// Writes the zones; does not start yet.
     ///
-    /// - Parameter zones: by name; the records without SOA and NS, which are added. A name without a dot at its end is
-    ///   relative to the zone.
+    /// - Parameters:
+    ///   - zones: by name; the records without SOA and NS, which are added. A name without a dot at its end is
+    ///     relative to the zone.
     ///   - signed: the zones that DNSSEC protects.
     ///   - forged: texts of signed zones, and what somebody has put in their place afterwards.
     /// - Returns: `nil` where nsd is not installed, or ldns's tools where they are needed.
@@ -47,41 +52,46 @@ public final class NameServer {
               control-enable: no
 
             """
-        var anchors = ""
-        for (name, records) in zones {
-            text += "zone:\n  name: \"\(name)\"\n  zonefile: \"\(name).zone\"\n"
-            let head = """
-                $ORIGIN \(name).
-                $TTL 1
-                @ SOA ns.\(name). hostmaster.\(name). 1 3600 900 86400 1
-                @ NS ns.\(name).
-
-                """
-            let file = folder.appending(path: "\(name).zone")
-            try Data((head + records + "\n").utf8).write(to: file)
-            if signed.contains(name) {
-                guard let key = try Self.sign(name, file, in: folder) else { return nil }
-                anchors += key
-                var zone = try String(contentsOf: file, encoding: .utf8)
-                for (text, forgery) in forged { zone = zone.replacingOccurrences(of: text, with: forgery) }
-                try Data(zone.utf8).write(to: file)
-            }
-        }
+        for name in zones.keys { text += "zone:\n  name: \"\(name)\"\n  zonefile: \"\(name).zone\"\n" }
         try Data(text.utf8).write(to: self.configuration)
+        var anchors = ""
+        for name in signed {
+            guard let key = try Self.key(of: name, in: folder) else { return nil }
+            self.keys[name] = key
+            anchors += try String(contentsOf: folder.appending(path: "\(key).key"), encoding: .utf8)
+        }
         try Data(anchors.utf8).write(to: self.trustAnchor)
+        for (name, records) in zones { try self.write(name, records, forged) }
     }
 
-    /// Signs a zone's file, with a key made for it.
+    private func write(_ name: String, _ records: String, _ forged: [String: String] = [:]) throws {
+        let head = """
+            $ORIGIN \(name).
+            $TTL 1
+            @ SOA ns.\(name). hostmaster.\(name). 1 3600 900 86400 1
+            @ NS ns.\(name).
+
+            """
+        let file = self.folder.appending(path: "\(name).zone")
+        try Data((head + records + "\n").utf8).write(to: file)
+        self.sources[name] = records
+        guard let key = self.keys[name], let signer = try Peer.find("ldns-signzone") else { return }
+        let signed = try Ending.of(signer.executable, ["-f", file.path, file.path, key], folder: self.folder)
+        guard signed.status == 0 else { throw PeerFailure("ldns-signzone: \(signed.output)") }
+        var zone = try String(contentsOf: file, encoding: .utf8)
+        for (text, forgery) in forged { zone = zone.replacingOccurrences(of: text, with: forgery) }
+        try Data(zone.utf8).write(to: file)
+    }
+
+    /// Makes a key for a zone.
     ///
-    /// - Returns: the key's record.
-    private static func sign(_ zone: String, _ file: URL, in folder: URL) throws -> String? {
-        guard let keygen = try Peer.find("ldns-keygen"), let signer = try Peer.find("ldns-signzone") else { return nil }
+    /// - Returns: the names of its files, without what is behind the last dot.
+    private static func key(of zone: String, in folder: URL) throws -> String? {
+        guard let keygen = try Peer.find("ldns-keygen"), try Peer.find("ldns-signzone") != nil else { return nil }
         let arguments = ["-a", "ECDSAP256SHA256", "-r", "/dev/urandom", zone]
         let made = try Ending.of(keygen.executable, arguments, folder: folder, together: false)
-        let key = made.output.trimmingCharacters(in: .whitespacesAndNewlines)
-        let signed = try Ending.of(signer.executable, ["-f", file.path, file.path, key], folder: folder)
-        guard made.status == 0, signed.status == 0 else { throw PeerFailure("\(made) \(signed)") }
-        return try String(contentsOf: folder.appending(path: "\(key).key"), encoding: .utf8)
+        guard made.status == 0 else { throw PeerFailure("ldns-keygen: \(made.complaints)") }
+        return made.output.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
     /// The server in the form of `dns.servers` in config.json.
@@ -90,6 +100,13 @@ public final class NameServer {
     /// Starts it and waits until it answers.
     public func start() throws {
         self.running = try self.peer.start(["-d", "-c", self.configuration.path], folder: self.folder, port: self.port)
+    }
+
+    /// Changes a zone, signs it again where it was signed, and starts the server anew.
+    public func replace(zone name: String, _ change: (String) -> String) throws {
+        self.stop()
+        try self.write(name, change(self.sources[name] ?? ""))
+        try self.start()
     }
 
     /// Ends it.

@@ -7,7 +7,7 @@ package enum TLSPolicy: String, Hashable, Sendable, CaseIterable {
     /// In the clear.
     case none
     /// Encrypted where the server can, whoever it is (RFC 7435), in the clear otherwise; better where the domain has published
-    /// how its hosts are known (RFC 7672).
+    /// how its hosts are known (RFC 7672, RFC 8461).
     case may
     /// Encrypted, whoever the server is, never in the clear; better as with `may`.
     case encrypt
@@ -69,12 +69,5 @@ struct TLSRefusal: Error {
     /// The handshake has failed, or the certificate is not the right one (RFC 3463: X.7.5, cryptographic failure).
     static func failed(_ host: String, _ failure: TLSFailure) -> TLSRefusal {
         TLSRefusal(reply: Reply(451, .init(7, 5), "\(host): \(failure)"))
-    }
-
-    /// Only hosts with TLSA records are to be used, and this one has none.
-    static func noAssociations(of host: String) -> TLSRefusal {
-        TLSRefusal(
-            reply: Reply(451, .init(7, 5), "\(host): DANE is required, and there are no TLSA records in a signed zone")
-        )
     }
 }

@@ -6,16 +6,16 @@ import TransportSecurity
 
 /// STARTTLS on the sending side (RFC 3207).
 extension SMTPTransport {
-    /// Opens a session as the policy wants it.
+    /// Opens a session as it is required.
     ///
     /// Where TLS is only tried, a server with which it fails gets another connection in the clear: the one with the broken
     /// handshake is of no use any more.
     func open(
         _ hop: NextHop,
         for destination: Destination,
-        on eventLoop: any EventLoop
+        on eventLoop: any EventLoop,
+        requiring tls: HopTLS
     ) async throws(TransportFailure) -> SMTPTransportSession {
-        let tls = try await self.tls(for: hop, destination)
         do {
             return try await self.open(hop, on: eventLoop, tls: tls)
         } catch let error as TLSRefusal {
@@ -37,33 +37,6 @@ extension SMTPTransport {
             throw error
         } catch {
             throw self.lost(hop, "failed")
-        }
-    }
-
-    /// What a connection to a host has to come up to: what the route says, and more where the domain has published how its
-    /// hosts are known.
-    private func tls(for hop: NextHop, _ destination: Destination) async throws(TransportFailure) -> HopTLS {
-        guard let route = self.settings.tls else { return .none }
-        let policy = route.policy(for: destination)
-        switch policy {
-        case .none: return .none
-        case .verify: return .verify(names: route.names.isEmpty ? [HopTLS.name(of: hop)] : route.names)
-        case .may, .encrypt, .dane: break
-        }
-        switch await self.associations.associations(of: hop) {
-        case .found(let associations): return .dane(associations)
-        case .unavailable(let why):
-            self.logger.warning("no answer about TLSA records", metadata: ["host": "\(hop.host)", "error": "\(why)"])
-            throw TransportFailure(
-                reply: Reply(451, .init(7, 5), "\(hop.host): the DNS does not say whether there are TLSA records"),
-                host: nil,
-                isDestinationTrouble: false
-            )
-        case .unusable where policy != .dane: return .encrypt
-        case .none where policy != .dane: return policy == .may ? .may : .encrypt
-        case .unusable, .none:
-            let refusal = TLSRefusal.noAssociations(of: hop.host)
-            throw TransportFailure(reply: refusal.reply, host: nil, isDestinationTrouble: false)
         }
     }
 

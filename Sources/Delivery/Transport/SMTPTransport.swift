@@ -1,5 +1,4 @@
 package import Logging
-package import MailHubPlugin
 package import MailQueue
 package import NIOCore
 import SMTP
@@ -27,21 +26,20 @@ package struct SMTPTransport: Transport {
     }
     let settings: Settings
     private let resolver: any NextHopResolver
-    /// Asked for what domains have published of their hosts' certificates.
-    let associations: DANELookup
+    private let published: PublishedPolicies
     private let content: ContentDirectory
     let logger: Logger
 
     package init(
         settings: Settings,
         resolver: any NextHopResolver,
-        names: any ValidatingResolver,
+        published: PublishedPolicies,
         content: ContentDirectory,
         logger: Logger
     ) {
         self.settings = settings
         self.resolver = resolver
-        self.associations = DANELookup(resolver: names)
+        self.published = published
         self.content = content
         self.logger = logger
     }
@@ -52,9 +50,11 @@ package struct SMTPTransport: Transport {
         on eventLoop: any EventLoop
     ) async throws(TransportFailure) -> any TransportSession {
         var last: TransportFailure?
+        var security = DeliverySecurity(self.settings.tls, self.published, destination, logger: self.logger)
         for hop in try await self.resolver.nextHops(for: destination) {
             do {
-                return try await self.open(hop, for: destination, on: eventLoop)
+                let tls = try await security.requirement(for: hop)
+                return try await self.open(hop, for: destination, on: eventLoop, requiring: tls)
             } catch {
                 self.logger.debug(
                     "next hop failed",

@@ -41,6 +41,7 @@ struct ConfigurationChange {
         let isDifferent = [
             ("$.queue", self.atStart.queue != self.new.queue),
             ("$.dns", self.atStart.dns != self.new.dns),
+            ("$.mtaSTS", self.atStart.mtaSTS != self.new.mtaSTS),
             ("$.control.socket", self.atStart.controlSocket != self.new.controlSocket),
             ("$.eventLoops", self.atStart.eventLoops != self.new.eventLoops),
             ("$.shutdownGrace", self.atStart.shutdownGrace != self.new.shutdownGrace),

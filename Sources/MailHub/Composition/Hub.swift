@@ -144,6 +144,16 @@ public enum Hub {
         } catch {
             throw HubFailure("cannot open the queue in \(configuration.queue.directory): \(error)")
         }
+        let sts = configuration.mtaSTS.map { settings in
+            STSPolicies(
+                resolver: resolver,
+                source: STSPolicyHosts(settings, resolver: resolver, eventLoops: eventLoops),
+                store: storage.store(of: STSPolicyHosts.storeName),
+                clock: clock,
+                logger: logger
+            )
+        }
+        let published = PublishedPolicies(dane: DANELookup(resolver: resolver), sts: sts)
         let derive: @Sendable (HubConfiguration) -> LiveConfiguration.Snapshot = { configuration in
             let passwords = configuration.directory.flatMap { settings in
                 directories.directory(for: settings).map {
@@ -153,6 +163,7 @@ public enum Hub {
             return .init(
                 configuration,
                 resolver: resolver,
+                published: published,
                 content: store.content,
                 pool: pool,
                 passwords: passwords,
@@ -241,12 +252,13 @@ public enum Hub {
             )
         }
         // Shut down from the last to the first: no new mail, no new deliveries, then the queue.
-        let services: [any Service] = [
+        var services: [any Service] = [
             plugins, QueueService(queue: queue), DispatcherService(dispatcher: dispatcher),
             ControlService(server: control),
             ReloadService(reloader: reloader), CertificateWatch(live: live, pool: pool, logger: logger),
             UserFileWatch(live: live, pool: pool, logger: logger), listeners,
         ]
+        if let sts { services.insert(STSRefreshService(policies: sts), at: 0) }
         var group = ServiceGroupConfiguration(
             services: services.map { .init(service: $0) },
             gracefulShutdownSignals: [.sigterm, .sigint],

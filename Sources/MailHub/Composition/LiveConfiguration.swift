@@ -34,6 +34,7 @@ extension LiveConfiguration.Snapshot {
     init(
         _ configuration: HubConfiguration,
         resolver: any ValidatingResolver,
+        published: PublishedPolicies,
         content: ContentDirectory,
         pool: NIOThreadPool,
         passwords: LDAPPasswords?,
@@ -73,7 +74,7 @@ extension LiveConfiguration.Snapshot {
                 transports[name] = SMTPTransport(
                     settings: configuration.transportSettings(dialect, route: name),
                     resolver: FixedNextHop(location, resolver: resolver),
-                    names: resolver,
+                    published: published,
                     content: content,
                     logger: logger
                 )
@@ -88,7 +89,7 @@ extension LiveConfiguration.Snapshot {
                 transports[name] = SMTPTransport(
                     settings: configuration.transportSettings(.smtp, route: name),
                     resolver: mx,
-                    names: resolver,
+                    published: published,
                     content: content,
                     logger: logger
                 )

@@ -6,6 +6,7 @@ import MailHubPlugin
 import MailQueue
 import Reception
 import SMTP
+import TransportSecurity
 
 /// Everything that config.json says: read once, then only passed around.
 ///
@@ -25,6 +26,8 @@ struct HubConfiguration: Sendable {
     var queue: QueueConfiguration
     var throttles: ThrottleConfiguration
     var dns: DNSConfiguration
+    /// `nil` where it is switched off.
+    var mtaSTS: MTASTSConfiguration?
     /// Who may submit mail.
     var authentication: AuthenticationSettings
     /// The LDAP servers that plugins ask; `nil` where there are none.
@@ -76,6 +79,24 @@ struct DNSConfiguration: Hashable, Sendable {
     var timeLimit: Duration = .seconds(10)
     /// The keys to validate with; `nil` for no validation, and no DANE.
     var trustAnchor: String?
+}
+
+/// `"mtaSTS"`.
+struct MTASTSConfiguration: Sendable {
+    /// Of policy hosts.
+    var port: Int
+    /// For a policy host's answer.
+    var timeLimit: Duration
+    /// The authorities that policy hosts' certificates are checked with; `nil` for those of the system.
+    var authorities: String?
+    let client: ClientTLS
+}
+
+extension MTASTSConfiguration: Equatable {
+    /// Whether both say the same; what is in the files may differ.
+    static func == (left: Self, right: Self) -> Bool {
+        left.port == right.port && left.timeLimit == right.timeLimit && left.authorities == right.authorities
+    }
 }
 
 /// `"logging"`.

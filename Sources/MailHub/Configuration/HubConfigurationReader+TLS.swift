@@ -138,3 +138,28 @@ extension HubConfigurationReader {
         }
     }
 }
+
+/// `"mtaSTS"`.
+extension HubConfigurationReader {
+    /// `nil` where it is switched off.
+    func mtaSTS() -> MTASTSConfiguration? {
+        let section = self.root.section("mtaSTS")
+        let isEnabled = section?.boolean("enabled", default: true) ?? true
+        let authorities = section?.filePath("authorities")
+        let port = section?.optionalInteger("port", in: 1...65535)
+        let timeLimit = section?.positiveDuration("timeout", default: .seconds(30))
+        do throws(TLSFileProblem) {
+            let client = try ClientTLS(authorities: authorities)
+            let result = MTASTSConfiguration(
+                port: port ?? 443,
+                timeLimit: timeLimit ?? .seconds(30),
+                authorities: authorities,
+                client: client
+            )
+            return isEnabled ? result : nil
+        } catch {
+            (section ?? self.root).report("\(error)", at: "authorities", fix: error.fix)
+            return nil
+        }
+    }
+}

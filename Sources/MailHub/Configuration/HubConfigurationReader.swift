@@ -69,6 +69,7 @@ struct HubConfigurationReader {
         let queue = self.queue()
         let throttles = self.throttles(routes)
         let dns = self.dns()
+        let mtaSTS = self.mtaSTS()
         let directory = self.directory()
         let authentication = self.authentication(directory)
         let plugins = self.plugins(PluginSurroundings(servedDomains: Set(domains.keys), directory: directory))
@@ -96,6 +97,7 @@ struct HubConfigurationReader {
             queue: queue,
             throttles: throttles,
             dns: dns,
+            mtaSTS: mtaSTS,
             authentication: authentication,
             directory: directory,
             plugins: plugins,

@@ -128,7 +128,7 @@ struct RouteProbeTests {
             let transport = SMTPTransport(
                 settings: .init(hostname: "hub.example", dialect: dialect),
                 resolver: FixedNextHop(.host("127.0.0.1", port: port), resolver: ScriptedResolver()),
-                names: ScriptedResolver(),
+                published: .none,
                 content: ContentDirectory(path: "/tmp", pool: NIOThreadPool.singleton),
                 logger: .quiet
             )

@@ -164,7 +164,7 @@ struct SMTPTroubleTests {
             resolver: Hops(
                 hops: ports.enumerated().map { NextHop(host: "mx\($0)", address: .ip(loopback, port: $1)) }
             ),
-            names: ScriptedResolver(),
+            published: .none,
             content: ContentDirectory(path: "/nonexistent", pool: .singleton),
             logger: .quiet
         )

@@ -244,7 +244,7 @@ extension ScriptedServer {
         return SMTPTransport(
             settings: settings,
             resolver: FixedNextHop(.host("127.0.0.1", port: self.port), resolver: ScriptedResolver()),
-            names: ScriptedResolver(),
+            published: .none,
             content: ContentDirectory(path: folder.path, pool: .singleton),
             logger: .quiet
         )
