@@ -24,7 +24,7 @@ struct MailHubTool: AsyncParsableCommand {
         version: Release.version,
         subcommands: [
             Serve.self, Check.self, StatusCommand.self, QueueCommand.self, PluginCommand.self, GreylistCommand.self,
-            DirectoryCommand.self, UserCommand.self, Reload.self, VersionCommand.self,
+            DirectoryCommand.self, TLSCommand.self, UserCommand.self, Reload.self, VersionCommand.self,
         ]
     )
 }

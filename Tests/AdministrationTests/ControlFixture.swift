@@ -65,6 +65,18 @@ final class ScriptedHub: ControlHandler {
     func queueResume(_ destinations: [String]) async throws -> Int { destinations.count }
     func reload() async throws -> ReloadReport { ReloadReport(applied: ["$.plugins"], needsRestart: ["$.listeners"]) }
 
+    func tlsTest(_ target: String) async throws -> TLSReport {
+        TLSReport(
+            destination: "internet/\(target)",
+            transport: "smtp",
+            policy: "may",
+            mtaSTS: "none",
+            hosts: [],
+            isDeliverable: false,
+            verdict: "no hosts"
+        )
+    }
+
     func pluginList() async throws -> [PluginEntry] {
         [PluginEntry(name: "SizeLimits", stages: ["sender", "message"], onFailure: "defer", calls: 7)]
     }

@@ -40,6 +40,9 @@ package protocol ControlHandler: Sendable {
     /// Reads config.json again; a configuration with problems changes nothing and is thrown as a failure that lists them.
     func reload() async throws -> ReloadReport
 
+    /// Finds out what a delivery would do: a domain, or a host with a port behind a colon.
+    func tlsTest(_ target: String) async throws -> TLSReport
+
     /// The plugins that run, in the order of config.json.
     func pluginList() async throws -> [PluginEntry]
 

@@ -21,6 +21,8 @@ package enum ControlRequest: Codable, Hashable, Sendable {
     case queueResume(destinations: [String])
     /// Reads config.json again.
     case reload
+    /// What a delivery to a domain, or to a host with a port, would do now.
+    case tlsTest(target: String)
     /// The plugins that run, and how they fare.
     case pluginList
     /// Asks or tells a plugin something.
@@ -29,7 +31,7 @@ package enum ControlRequest: Codable, Hashable, Sendable {
     /// Whether the hub is another one afterwards: such requests are always logged.
     var changesSomething: Bool {
         switch self {
-        case .status, .queueList, .queueShow, .pluginList: false
+        case .status, .queueList, .queueShow, .tlsTest, .pluginList: false
         case .queueRetry, .queueHold, .queueRelease, .queueDelete, .queueSuspend, .queueResume, .reload, .pluginRun:
             true
         }

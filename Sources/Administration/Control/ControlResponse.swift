@@ -11,6 +11,8 @@ package enum ControlResponse: Hashable, Sendable {
     case changed(Int)
     /// What became of a reload.
     case reloaded(ReloadReport)
+    /// What a delivery would do.
+    case tls(TLSReport)
     /// One plugin that runs.
     case plugin(PluginEntry)
     /// What a plugin answers.
@@ -62,7 +64,7 @@ extension ControlFailure: CustomStringConvertible {
 
 extension ControlResponse: Codable {
     private enum CodingKeys: String, CodingKey {
-        case entry, status, changed, reloaded, plugin, answer, end, failure
+        case entry, status, changed, reloaded, tls, plugin, answer, end, failure
     }
 
     package init(from decoder: any Decoder) throws {
@@ -78,6 +80,7 @@ extension ControlResponse: Codable {
             case .status: .status(try container.decode(HubStatus.self, forKey: key))
             case .changed: .changed(try container.decode(Int.self, forKey: key))
             case .reloaded: .reloaded(try container.decode(ReloadReport.self, forKey: key))
+            case .tls: .tls(try container.decode(TLSReport.self, forKey: key))
             case .plugin: .plugin(try container.decode(PluginEntry.self, forKey: key))
             case .answer: .answer(try container.decode(PluginAnswer.self, forKey: key))
             case .end: .end(try container.decode(ListingEnd.self, forKey: key))
@@ -92,6 +95,7 @@ extension ControlResponse: Codable {
         case .status(let status): try container.encode(status, forKey: .status)
         case .changed(let count): try container.encode(count, forKey: .changed)
         case .reloaded(let report): try container.encode(report, forKey: .reloaded)
+        case .tls(let report): try container.encode(report, forKey: .tls)
         case .plugin(let entry): try container.encode(entry, forKey: .plugin)
         case .answer(let answer): try container.encode(answer, forKey: .answer)
         case .end(let end): try container.encode(end, forKey: .end)

@@ -75,6 +75,8 @@ struct ControlSession {
                 responses = [.changed(try await self.handler.queueResume(try Self.checked(destinations)))]
             case .reload:
                 responses = [.reloaded(try await self.handler.reload())]
+            case .tlsTest(let target):
+                responses = [.tls(try await self.handler.tlsTest(target))]
             case .pluginList:
                 responses = try await self.handler.pluginList().map { .plugin($0) }
             case .pluginRun(let name, let request):

@@ -183,6 +183,11 @@ actor SMTPClientConnection {
         }.get()
     }
 
+    /// What the server has shown in the handshake, its own certificate first.
+    func peerCertificates() -> [CertificateFacts] {
+        (try? self.channel.pipeline.syncOperations.handler(type: TLSHandler.self).peerCertificates) ?? []
+    }
+
     private func giveUp() {
         self.fail(.timedOut)
         self.channel.close(promise: nil)

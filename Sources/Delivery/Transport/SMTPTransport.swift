@@ -2,6 +2,7 @@ package import Logging
 package import MailQueue
 package import NIOCore
 import SMTP
+import TransportSecurity
 
 /// Hands messages over by SMTP (RFC 5321) or LMTP (RFC 2033).
 package struct SMTPTransport: Transport {
@@ -25,8 +26,8 @@ package struct SMTPTransport: Transport {
         }
     }
     let settings: Settings
-    private let resolver: any NextHopResolver
-    private let published: PublishedPolicies
+    let resolver: any NextHopResolver
+    let published: PublishedPolicies
     private let content: ContentDirectory
     let logger: Logger
 
@@ -42,6 +43,17 @@ package struct SMTPTransport: Transport {
         self.published = published
         self.content = content
         self.logger = logger
+    }
+
+    /// The same, with other hosts.
+    package func reaching(_ resolver: any NextHopResolver) -> SMTPTransport {
+        SMTPTransport(
+            settings: self.settings,
+            resolver: resolver,
+            published: self.published,
+            content: self.content,
+            logger: self.logger
+        )
     }
 
     /// Tries the next hops in order until one takes mail (RFC 5321 section 5.1).
@@ -73,8 +85,28 @@ package struct SMTPTransport: Transport {
             )
     }
 
-    /// - Throws: `TransportFailure`, or `TLSRefusal` where the policy is not met.
+    /// - Throws: `TransportFailure`, or `TLSRefusal` where the requirement is not met.
     func open(_ hop: NextHop, on eventLoop: any EventLoop, tls: HopTLS) async throws -> SMTPTransportSession {
+        let (connection, capabilities, parameters) = try await self.connect(hop, on: eventLoop, tls: tls)
+        return SMTPTransportSession(
+            connection: connection,
+            host: hop.host,
+            capabilities: capabilities,
+            security: parameters.map(tls.summary) ?? "none",
+            settings: self.settings,
+            content: self.content
+        )
+    }
+
+    /// Connects, and goes on until mail may follow.
+    ///
+    /// - Returns: also what was agreed on in a handshake; `nil` where the connection is in the clear.
+    /// - Throws: `TransportFailure`, or `TLSRefusal` where the requirement is not met.
+    func connect(
+        _ hop: NextHop,
+        on eventLoop: any EventLoop,
+        tls: HopTLS
+    ) async throws -> (SMTPClientConnection, ServerCapabilities, TLSParameters?) {
         let timeouts = self.settings.timeouts
         let connection: SMTPClientConnection
         do {
@@ -92,14 +124,7 @@ package struct SMTPTransport: Transport {
             let security = try await self.secure(connection, hop, capabilities, tls)
             // What the server said in the clear may have been somebody else's (RFC 3207 section 4.2).
             if security != nil { capabilities = try await self.greet(connection, hop) }
-            return SMTPTransportSession(
-                connection: connection,
-                host: hop.host,
-                capabilities: capabilities,
-                security: security.map(tls.summary) ?? "none",
-                settings: self.settings,
-                content: self.content
-            )
+            return (connection, capabilities, security)
         } catch let error as ConnectionFailure {
             await connection.close()
             throw self.lost(hop, "\(error)")

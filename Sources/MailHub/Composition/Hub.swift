@@ -238,7 +238,8 @@ public enum Hub {
                 listeners: listeners,
                 started: clock.now,
                 clock: clock,
-                reloader: reloader
+                reloader: reloader,
+                tls: TLSTest(live: live, resolver: resolver, eventLoops: eventLoops)
             ),
             group: eventLoops,
             logger: logger

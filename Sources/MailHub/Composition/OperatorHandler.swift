@@ -16,6 +16,7 @@ struct OperatorHandler: ControlHandler {
     let started: Timestamp
     let clock: any WallClock
     let reloader: Reloader
+    let tls: TLSTest
 
     func status() async throws -> HubStatus {
         let statistics = try await self.queue.statistics()
@@ -137,6 +138,8 @@ struct OperatorHandler: ControlHandler {
     }
 
     func reload() async throws -> ReloadReport { try await self.reloader.reload() }
+
+    func tlsTest(_ target: String) async throws -> TLSReport { try await self.tls.report(on: target) }
 
     func pluginList() async throws -> [PluginEntry] {
         self.live.current.configuration.plugins.map { entry in

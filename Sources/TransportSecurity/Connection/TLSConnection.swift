@@ -214,6 +214,14 @@ import NIOCore
         )
     }
 
+    /// What a server has shown to this client, its own certificate first; at most ten.
+    var peerCertificates: [CertificateFacts] {
+        guard let chain = unsafe SSL_get_peer_cert_chain(self.ssl) else { return [] }
+        return (0..<min(unsafe COpenSSL_sk_X509_num(chain), 10)).compactMap { index in
+            unsafe COpenSSL_sk_X509_value(chain, index).map { unsafe CertificateFacts(borrowing: $0) }
+        }
+    }
+
     /// Octets that only the two ends of this connection know, or the server's certificate.
     func binding(_ kind: ChannelBinding) -> [UInt8]? {
         OpenSSLErrors.clear()

@@ -57,6 +57,9 @@ package final class TLSHandler: ChannelDuplexHandler {
         self.facts == nil ? nil : self.connection.binding(kind)
     }
 
+    /// What the server has shown, its own certificate first; for clients.
+    package var peerCertificates: [CertificateFacts] { self.facts == nil ? [] : self.connection.peerCertificates }
+
     // MARK: The channel
 
     package func handlerAdded(context: ChannelHandlerContext) {

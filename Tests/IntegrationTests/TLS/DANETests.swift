@@ -164,6 +164,24 @@ struct DANETests {
             let second = try outcome("second.signed.test")
             #expect(second.contains("verified by DANE") && second.contains("host=mx-ee.signed.test"), "\(second)")
             client.close()
+            let shown = try hub.command("tls", "test", "second.signed.test")
+            #expect(shown.status == 0)
+            let lines = [
+                "destination:  internet/second.signed.test\npolicy:       may\nMTA-STS:      none\n",
+                "mx-mismatch.signed.test [127.0.1.7]:\(port)\n  TLSA:         3 1 1 ",
+                "  needs:        TLS, with a certificate that matches a TLSA record (DANE)",
+                // What it has is shown, though it is not what was asked for.
+                "  certificate:  CN=stranger, until 20", "  verdict:      451 4.7.5 mx-mismatch.signed.test: ",
+                "\n\nmail goes to mx-ee.signed.test, TLSv1.3 TLS_AES_256_GCM_SHA384 verified by DANE\n",
+            ]
+            for line in lines { #expect(shown.output.contains(line), "\(line) in \(shown.output)") }
+            let mismatch = try hub.command("tls", "test", "mismatch.signed.test", "--json")
+            #expect(mismatch.status == 1 && mismatch.output.contains("\"isDeliverable\":false"))
+            let host = try hub.command("tls", "test", "mx-ee.signed.test:\(port)")
+            #expect(host.status == 0 && host.output.contains("verified by DANE"), "\(host.output)")
+            #expect(try hub.command("tls", "test", "no domain").output.contains("neither a domain nor a host"))
+            #expect(try hub.command("tls", "test", "gone.signed.test").output.contains("mail fails: 550 5.1.2"))
+            #expect(try hub.command("tls", "test", "example.org").output.contains("goes into a Maildir"))
             hub.stop()
         }
     }

@@ -121,6 +121,20 @@ struct MTASTSTests {
             let second = try scene.outcome("second.signed.test")
             #expect(second.contains("host=mx-good.signed.test") && second.contains("verified by MTA-STS"), "\(second)")
 
+            let shown = try scene.hub.command("tls", "test", "second.signed.test")
+            #expect(shown.status == 0)
+            let lines = [
+                "MTA-STS:      enforce, for 604800 s, hosts mx-good.signed.test",
+                "mx-stranger.signed.test [127.0.2.7]:",
+                "  verdict:      451 4.7.5 mx-stranger.signed.test: the MTA-STS policy of second.signed.test does not list",
+                "  has:          no connection",
+                "  needs:        TLS, with a trusted certificate for the host's name (MTA-STS)",
+                "  certificate:  CN=good, until 20", "    names:      mx-good.signed.test, mx-wildcard.signed.test",
+                "    issuer:     CN=Test authority", "\n\nmail goes to mx-good.signed.test, TLSv1.3",
+            ]
+            for line in lines { #expect(shown.output.contains(line), "\(line) in \(shown.output)") }
+            #expect(try scene.hub.command("tls", "test", "plain.signed.test").status == 1)
+
             // The domain is held to the policy that it once had: after a restart, without its TXT record and its policy host.
             let asked = scene.policies.asked.count
             scene.policies.stop()
