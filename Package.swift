@@ -98,7 +98,10 @@ let package = Package(
         ),
         module(
             "Delivery",
-            ["SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "TransportSecurity", nioCore, nioPosix, logging]
+            [
+                "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "TransportSecurity", "SASL", nioCore, nioPosix,
+                logging,
+            ]
         ),
         .systemLibrary(name: "CLDAP", providers: [.apt(["libldap2-dev"])]),
         module("LDAPClient", ["CLDAP", "MailHubPlugin", "SMTP", nioPosix, logging, collections]),

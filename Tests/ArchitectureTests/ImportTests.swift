@@ -37,8 +37,8 @@ struct ImportTests {
         Sources/SASL: TransportSecurity Foundation Synchronization
         Sources/Reception: SMTP InternetMessage MailHubPlugin MailQueue TransportSecurity SASL NIOCore NIOPosix Logging \
         Synchronization
-        Sources/Delivery: SMTP InternetMessage MailHubPlugin MailQueue TransportSecurity NIOCore NIOPosix Logging Glibc \
-        Synchronization
+        Sources/Delivery: SMTP InternetMessage MailHubPlugin MailQueue TransportSecurity SASL NIOCore NIOPosix Logging \
+        Glibc Synchronization
         Sources/MailHubPluginTesting: Reception Delivery SMTP InternetMessage MailHubPlugin MailQueue NIOCore NIOPosix \
         NIOEmbedded Logging Foundation Synchronization
         Sources/Administration: SMTP NIOCore NIOPosix NIOFoundationCompat Logging Glibc Foundation Synchronization

@@ -71,6 +71,7 @@ struct GoodConfigurationTests {
             ]
         )
         #expect(read.defaultRoute == "smart_host")
+        #expect(read.routeTLS["smart_host"]?.policy == .verify && read.routeAuthentication["smart_host"]?.user == "hub")
         #expect(read.queue.directory == "/var/lib/mailhub/queue")
         #expect(read.queue.retry.intervals == [.seconds(60), .seconds(5400)])
         #expect([read.queue.retry.warnAfter, read.queue.retry.expireAfter] == [.seconds(7200), .seconds(259_200)])
@@ -204,7 +205,10 @@ let everythingSet = """
       "routes": {
         "mailstore": { "transport": "lmtp", "socket": "/run/dovecot/lmtp" },
         "store.tcp": { "transport": "lmtp", "host": "192.0.2.9" },
-        "smart_host": { "transport": "smtp", "host": "out.internal", "port": 2525 },
+        "smart_host": {
+          "transport": "smtp", "host": "out.internal", "port": 2525,
+          "authentication": { "user": "hub", "password": "p" }
+        },
         "files": { "transport": "maildir", "directory": "mail" },
         "internet": {
           "transport": "smtp", "lookup": "mx", "tls": "may", "tlsDomains": { "partner.example": "verify" },

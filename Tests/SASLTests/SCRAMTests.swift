@@ -125,4 +125,58 @@ struct SCRAMTests {
             #expect(SCRAMKeys(Substring(text)) == nil)
         }
     }
+
+    /// The client of RFC 7677 section 3.
+    private static func client() -> SCRAMClient { SCRAMClient(user: "user", nonce: Array("rOprNGfwEbeRWgbNEkqO".utf8)) }
+    private static let challenge =
+        "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
+
+    @Test("the client's side of RFC 7677 section 3, octet by octet")
+    func clientDialogue() throws {
+        var client = Self.client()
+        #expect(client.first == Array("n,,n=user,r=rOprNGfwEbeRWgbNEkqO".utf8))
+        let (salt, iterations) = try client.challenged(by: Array(Self.challenge.utf8))
+        let salted = try Digest.pbkdf2SHA256(password: Array("pencil".utf8), salt: salt, iterations: iterations)
+        let proof = "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
+        let final = "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=\(proof)"
+        #expect(try client.answer(salted: salted) == Array(final.utf8))
+        try client.concluded(by: Array("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=".utf8))
+        for wrong in ["v=", "v=AAAA", "e=other-error", "", "v=7rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="] {
+            #expect(throws: SCRAMClient.Refused.self, "\(wrong)") { try client.concluded(by: Array(wrong.utf8)) }
+        }
+        #expect(throws: SCRAMClient.Refused.self) { try Self.client().concluded(by: Array("v=".utf8)) }
+    }
+
+    @Test(
+        "challenges that the client does not answer",
+        arguments: [
+            "", "r=", "r=other,s=AAAA,i=4096", "r=rOprNGfwEbeRWgbNEkqO,s=AAAA,i=4096",
+            "r=rOprNGfwEbeRWgbNEkqOx,s=,i=4096",
+            "r=rOprNGfwEbeRWgbNEkqOx,s=!!,i=4096", "r=rOprNGfwEbeRWgbNEkqOx,s=AAAA,i=1",
+            "r=rOprNGfwEbeRWgbNEkqOx,s=AAAA",
+            "r=rOprNGfwEbeRWgbNEkqOx,s=AAAA,i=99999999999999999999", "r=rOprNGfwEbeRWgbNEkqOx,s=AAAA,i=9000000",
+            "m=x,r=rOprNGfwEbeRWgbNEkqOx,s=AAAA,i=4096",
+        ]
+    )
+    func challenges(_ challenge: String) {
+        var client = Self.client()
+        #expect(throws: SCRAMClient.Refused.self) { try client.challenged(by: Array(challenge.utf8)) }
+    }
+
+    @Test("our client and our server, with names that need escapes")
+    func bothSides() throws {
+        let nonce = Array("abcdefghijkl".utf8)
+        var client = SCRAMClient(user: "u=s,r", nonce: nonce)
+        var server = SASLServer(.scramSHA256, binding: SCRAMBinding(), nonce: Array("xyz".utf8))
+        #expect(server.start(client.first) == .findKeys(user: "u=s,r"))
+        let keys = try SCRAMKeys(password: "p", salt: Array(repeating: 7, count: 16), iterations: 4096)
+        guard case .challenge(let challenge) = server.keys(keys) else { return #expect(Bool(false)) }
+        let (salt, iterations) = try client.challenged(by: challenge)
+        let salted = try Digest.pbkdf2SHA256(password: Array("p".utf8), salt: salt, iterations: iterations)
+        guard case .challenge(let end) = server.respond(try client.answer(salted: salted)) else {
+            return #expect(Bool(false))
+        }
+        try client.concluded(by: end)
+        #expect(server.respond([]) == .proved(user: "u=s,r", authorization: nil))
+    }
 }

@@ -60,14 +60,17 @@ public final class LMTPStore {
     public let port: Int
     /// Its socket.
     public var socket: String { self.folder.appending(path: "run/lmtp").path }
+    /// Where Postfix asks about users.
+    public var authenticationSocket: String { self.folder.appending(path: "run/auth-client").path }
     private let peer: Peer
     private let folder: URL
     private var running: RunningPeer?
 
     /// Writes the configuration; does not start yet.
     ///
+    /// - Parameter users: with their passwords; everybody without one where there are none.
     /// - Returns: `nil` where Dovecot is not installed, or the test does not run as root, which Dovecot wants.
-    public init?(folder: URL) throws {
+    public init?(folder: URL, users: [String: String] = [:]) throws {
         guard let peer = try Peer.find("dovecot") else { return nil }
         guard getuid() == 0 else {
             print("skipped: Dovecot runs as root only")
@@ -84,6 +87,11 @@ public final class LMTPStore {
             at: self.folder.appending(path: "run"),
             withIntermediateDirectories: true
         )
+        let passwords = self.folder.appending(path: "users")
+        try Data(users.map { "\($0):{PLAIN}\($1)\n" }.joined().utf8).write(to: passwords)
+        let known =
+            users.isEmpty
+            ? "driver = static\n  args = nopassword=y" : "driver = passwd-file\n  args = \(passwords.path)"
         let configuration = """
             base_dir = \(self.folder.path)/run
             state_dir = \(self.folder.path)/state
@@ -94,8 +102,19 @@ public final class LMTPStore {
             mail_save_crlf = yes
             first_valid_uid = 1
             passdb {
-              driver = static
-              args = nopassword=y
+              \(known)
+            }
+            auth_mechanisms = plain scram-sha-256
+            auth_failure_delay = 0
+            service anvil {
+              unix_listener anvil-auth-penalty {
+                mode = 0
+              }
+            }
+            service auth {
+              unix_listener auth-client {
+                mode = 0666
+              }
             }
             userdb {
               driver = static

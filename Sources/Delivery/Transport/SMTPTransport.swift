@@ -19,6 +19,8 @@ package struct SMTPTransport: Transport {
         package var messagesPerConnection = 1000
         /// TLS; `nil` for none.
         package var tls: RouteTLS?
+        /// Who we are to the next hop; `nil` for nobody in particular.
+        package var authentication: RouteAuthentication?
 
         package init(hostname: String, dialect: Dialect) {
             self.hostname = hostname
@@ -88,6 +90,12 @@ package struct SMTPTransport: Transport {
     /// - Throws: `TransportFailure`, or `TLSRefusal` where the requirement is not met.
     func open(_ hop: NextHop, on eventLoop: any EventLoop, tls: HopTLS) async throws -> SMTPTransportSession {
         let (connection, capabilities, parameters) = try await self.connect(hop, on: eventLoop, tls: tls)
+        do {
+            try await self.authenticate(connection, hop, capabilities, parameters)
+        } catch let error as ConnectionFailure {
+            await connection.close()
+            throw self.lost(hop, "\(error)")
+        }
         return SMTPTransportSession(
             connection: connection,
             host: hop.host,

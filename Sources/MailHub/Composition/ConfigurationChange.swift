@@ -18,7 +18,11 @@ struct ConfigurationChange {
             ("$.listeners", self.old.listeners != self.new.listeners),
             ("$.domains", self.old.domains != self.new.domains),
             ("$.relayNetworks", self.old.relayNetworks != self.new.relayNetworks),
-            ("$.routes", self.old.routes != self.new.routes || self.old.routeTLS != self.new.routeTLS),
+            (
+                "$.routes",
+                self.old.routes != self.new.routes || self.old.routeTLS != self.new.routeTLS
+                    || self.old.routeAuthentication != self.new.routeAuthentication
+            ),
             ("$.defaultRoute", self.old.defaultRoute != self.new.defaultRoute),
             ("$.authentication", self.old.authentication != self.new.authentication),
             ("$.directory", self.old.directory != self.new.directory),

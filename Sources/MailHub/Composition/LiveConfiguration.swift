@@ -123,6 +123,7 @@ extension HubConfiguration {
         var settings = SMTPTransport.Settings(hostname: self.host.text, dialect: dialect)
         settings.timeouts = self.delivery.timeouts
         settings.tls = self.routeTLS[route]
+        settings.authentication = self.routeAuthentication[route]
         settings.messagesPerConnection = self.delivery.messagesPerConnection
         return settings
     }

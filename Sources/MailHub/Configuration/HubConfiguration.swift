@@ -21,6 +21,8 @@ struct HubConfiguration: Sendable {
     var routes: [String: RouteConfiguration]
     /// TLS of the routes that have connections.
     var routeTLS: [String: RouteTLS]
+    /// Who the hub is to the next hops of routes.
+    var routeAuthentication: [String: RouteAuthentication]
     /// For mail to all other domains; `nil` where there is no relaying.
     var defaultRoute: String?
     var queue: QueueConfiguration

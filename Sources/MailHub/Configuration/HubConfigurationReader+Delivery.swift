@@ -71,7 +71,10 @@ extension HubConfigurationReader {
     }
 
     /// By name; `nil` for a route that is wrong, which is reported.
-    func routes(tls: inout [String: RouteTLS]) -> [String: RouteConfiguration?] {
+    func routes(
+        tls: inout [String: RouteTLS],
+        authentication: inout [String: RouteAuthentication]
+    ) -> [String: RouteConfiguration?] {
         var result: [String: RouteConfiguration?] = [:]
         var clients: [String?: ClientTLS] = [:]
         guard let routes = self.root.section("routes") else { return [:] }
@@ -86,7 +89,9 @@ extension HubConfigurationReader {
             let section = routes.section(name)
             let route = section.flatMap(self.route)
             result.updateValue(route, forKey: name)
-            if let section, let route { tls[name] = self.tls(of: route, section, &clients) }
+            guard let section, let route else { continue }
+            tls[name] = self.tls(of: route, section, &clients)
+            authentication[name] = self.authentication(of: route, section)
         }
         return result
     }

@@ -94,7 +94,7 @@ extension HubConfigurationReader {
         case .mx, .fixed(.smtp, .host): standard = .may
         case .fixed: standard = .none  // a socket, or LMTP: within the site
         }
-        let policy = section.enumeration("tls", default: standard)
+        let policy = section.enumeration("tls", default: section.has("authentication") ? .verify : standard)
         var domains: [String: TLSPolicy] = [:]
         if let entries = section.section("tlsDomains") {
             for name in entries.keys {
@@ -136,6 +136,47 @@ extension HubConfigurationReader {
             section.report("\(error)", at: "authorities", fix: error.fix)
             return nil
         }
+    }
+}
+
+/// `"authentication"` of a route.
+extension HubConfigurationReader {
+    func authentication(of route: RouteConfiguration, _ section: ConfigurationSection) -> RouteAuthentication? {
+        if case .maildir = route, !section.has("authentication") { return nil }
+        guard let entry = section.section("authentication") else { return nil }
+        let user = entry.requiredString("user")
+        let password = entry.secret("password")
+        if !entry.has("password") {
+            entry.report("missing", at: "password", fix: "add \"password\": { \"file\": \"…\" }")
+        }
+        guard case .fixed(_, .host) = route else {
+            section.report(
+                "this route has no next hop to know the hub by a password",
+                at: "authentication",
+                fix: "remove it, or name the next hop with \"host\""
+            )
+            return nil
+        }
+        let policy: TLSPolicy = section.enumeration("tls", default: .verify)
+        guard policy == .verify || policy == .dane else {
+            section.report(
+                "the password would be told to whoever pretends to be the next hop",
+                at: "tls",
+                fix:
+                    "write \"verify\" or \"dane\", or remove \"tls\": \"verify\" is the default beside \"authentication\""
+            )
+            return nil
+        }
+        guard let password, !user.isEmpty else { return nil }
+        guard let authentication = RouteAuthentication(user: user, password: password) else {
+            entry.report(
+                "the user or the password has control characters",
+                at: "user",
+                fix: "remove them"
+            )
+            return nil
+        }
+        return authentication
     }
 }
 

@@ -61,7 +61,8 @@ struct HubConfigurationReader {
     func configuration() -> HubConfiguration? {
         let host = self.host()
         var routeTLS: [String: RouteTLS] = [:]
-        let routes = self.routes(tls: &routeTLS)
+        var routeAuthentication: [String: RouteAuthentication] = [:]
+        let routes = self.routes(tls: &routeTLS, authentication: &routeAuthentication)
         let domains = self.domains(routes)
         let listeners = self.listeners()
         let relayNetworks = self.relayNetworks()
@@ -93,6 +94,7 @@ struct HubConfigurationReader {
             relayNetworks: relayNetworks,
             routes: routes.compactMapValues { $0 },
             routeTLS: routeTLS,
+            routeAuthentication: routeAuthentication,
             defaultRoute: defaultRoute,
             queue: queue,
             throttles: throttles,

@@ -7,6 +7,8 @@ package struct ServerCapabilities: Hashable, Sendable {
     package var notifications = false
     /// RFC 3207.
     package var startTLS = false
+    /// The mechanisms of AUTH, in upper case (RFC 4954 section 3).
+    package var authenticationMechanisms: Set<String> = []
     /// SIZE was offered.
     package var size = false
     /// The largest message it takes, in octets; `nil` where it names no limit (RFC 1870 section 3).
@@ -25,6 +27,7 @@ package struct ServerCapabilities: Hashable, Sendable {
             case "SMTPUTF8": self.internationalized = true
             case "CHUNKING": self.chunking = true
             case "STARTTLS": self.startTLS = true
+            case "AUTH": self.authenticationMechanisms.formUnion(words.dropFirst().map { $0.uppercased() })
             case "DSN": self.notifications = true
             case "SIZE":
                 self.size = true

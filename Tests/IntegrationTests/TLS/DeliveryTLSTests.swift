@@ -244,4 +244,102 @@ struct DeliveryTLSTests {
             hub.stop()
         }
     }
+
+    /// A next hop that wants to know who the hub is, and how mail to it fares.
+    struct KnownRow {
+        let name: String
+        var user = "hub"
+        var password = "s3cret, =word"
+        /// Which Postfix: the one with SCRAM, or that without.
+        var hasSCRAM = true
+        /// How Postfix says that it was told; `nil` where there is no mail for it.
+        let method: String?
+        let noted: String
+    }
+
+    @Test("RFC 4954: authentication to a smart host, Postfix with Dovecot's users: SCRAM where it can, else PLAIN")
+    func smartHost() async throws {
+        let rows = [
+            KnownRow(name: "scram", method: "SCRAM-SHA-256", noted: "250 2.0.0"),
+            KnownRow(name: "plain", hasSCRAM: false, method: "PLAIN", noted: "250 2.0.0"),
+            KnownRow(name: "wrong", password: "other", method: nil, noted: "451 4.7.8"),
+            KnownRow(name: "wrongplain", password: "other", hasSCRAM: false, method: nil, noted: "451 4.7.8"),
+            KnownRow(name: "nobody", user: "nobody", method: nil, noted: "451 4.7.8"),
+        ]
+        try await onThread {
+            let directory = try TemporaryDirectory()
+            guard let authority = try TestAuthority(folder: directory.url.appending(path: "a")),
+                let dovecot = try LMTPStore(folder: directory.url, users: ["hub": "s3cret, =word"])
+            else { return }
+            let certificate = try authority.issue("store", names: ["DNS:localhost"])
+            var smartHosts: [Bool: PostfixPeer] = [:]
+            for hasSCRAM in [true, false] {
+                let folder = directory.url.appending(path: hasSCRAM ? "p1" : "p2")
+                let postfix = try PostfixPeer(
+                    folder: folder,
+                    settings: [
+                        "smtpd_tls_security_level = may", "smtpd_tls_cert_file = \(certificate.chain)",
+                        "smtpd_tls_key_file = \(certificate.key)", "smtpd_tls_auth_only = yes",
+                        "smtpd_sasl_auth_enable = yes", "smtpd_sasl_type = dovecot",
+                        "smtpd_sasl_path = \(dovecot.authenticationSocket)",
+                        "smtpd_sasl_mechanism_filter = \(hasSCRAM ? "scram-sha-256, plain" : "plain")",
+                        "mynetworks = 192.0.2.0/24", "smtpd_sasl_authenticated_header = yes",
+                        "smtpd_relay_restrictions = permit_sasl_authenticated, reject",
+                    ]
+                )
+                guard let postfix else { return }
+                smartHosts[hasSCRAM] = postfix
+            }
+            try dovecot.start()
+            defer {
+                for postfix in smartHosts.values { postfix.stop() }
+                dovecot.stop()
+            }
+            var routes: [String: Any] = [:]
+            var domains: [String: Any] = [:]
+            for postfix in smartHosts.values { try postfix.start() }
+            for row in rows {
+                guard let postfix = smartHosts[row.hasSCRAM] else { continue }
+                routes[row.name] = [
+                    "transport": "smtp", "host": "localhost", "port": postfix.port,
+                    "authorities": authority.certificate,
+                    "authentication": ["user": row.user, "password": row.password],
+                ]
+                domains["\(row.name).example.org"] = ["route": row.name]
+            }
+            let hub = try HubProcess(
+                folder: directory.url,
+                more: [
+                    "domains": domains, "routes": routes, "defaultRoute": "scram",
+                    "queue": ["directory": "queue", "retry": ["1h"]],
+                ]
+            )
+            try hub.start()
+            let client = try SMTPTestClient(port: hub.port)
+            _ = try client.expect("250", "EHLO c.example")
+            for row in rows {
+                // The domain decides on the route; the smart host takes example.org.
+                let reply = try client.message(
+                    from: "",
+                    to: ["bob@\(row.name).example.org"],
+                    content: Array("Subject: \(row.name)\r\n\r\nhello\r\n".utf8)
+                )
+                #expect(reply.hasPrefix("250"))
+                let line = Self.outcome(of: row.name, in: hub)
+                #expect(
+                    line?.contains(row.noted) == true,
+                    "\(row.name): \(line ?? "no outcome") \(smartHosts[row.hasSCRAM]?.log.suffix(1500) ?? "")"
+                )
+                #expect(!hub.log.contains("s3cret"))
+            }
+            client.close()
+            for (hasSCRAM, postfix) in smartHosts {
+                let methods = postfix.log.split(separator: "\n").compactMap { line in
+                    line.firstMatch(of: /sasl_method=([A-Z0-9-]+), sasl_username=hub/).map { String($0.1) }
+                }
+                #expect(methods == [hasSCRAM ? "SCRAM-SHA-256" : "PLAIN"], "\(postfix.log)")
+            }
+            hub.stop()
+        }
+    }
 }
