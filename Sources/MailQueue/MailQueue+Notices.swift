@@ -57,7 +57,7 @@ extension MailQueue {
                     "queue-id": "\(message.id)", "notification": "\(notification.id)", "to": "\(letter.owner)",
                 ]
             )
-            let destinations = notification.envelope.recipients.map(self.route)
+            let destinations = self.destinations(of: notification.envelope)
             outcome.additions.append(RoutedMessage(notification, destinations: destinations, due: self.clock.now))
         }
     }

@@ -52,18 +52,20 @@ extension MailQueue {
     ///
     /// Messages for it stay queued, and those that come do not expire meanwhile. Not kept over a restart.
     package func suspend(_ destination: Destination) {
-        self.schedule.setSuspended(destination, true)
+        for variant in destination.variants { self.schedule.setSuspended(variant, true) }
     }
 
     /// Takes deliveries up again.
     package func resume(_ destination: Destination) {
-        self.schedule.setSuspended(destination, false)
-        self.offer(destination)
+        for variant in destination.variants {
+            self.schedule.setSuspended(variant, false)
+            self.offer(variant)
+        }
     }
 
     /// The destinations that are suspended, in the order of their names.
     package var suspendedDestinations: [Destination] {
-        self.schedule.suspended.sorted { $0.description < $1.description }
+        self.schedule.suspended.filter { $0.tls == nil }.sorted { $0.description < $1.description }
     }
 
     /// Recipients in memory, and jobs that workers have: for metrics.

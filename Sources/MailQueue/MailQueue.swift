@@ -80,7 +80,7 @@ package actor MailQueue {
     package nonisolated func accept(_ message: NewMessage) async throws(StoreError) {
         let routed = RoutedMessage(
             message,
-            destinations: message.envelope.recipients.map(self.route),
+            destinations: self.destinations(of: message.envelope),
             due: self.clock.now
         )
         self.inbox.begin(message.id)
@@ -103,7 +103,7 @@ package actor MailQueue {
         if let first = messages.first { notifications = try await self.notifications(about: first, failures) }
         let now = self.clock.now
         let routed = (messages + notifications).map { message in
-            RoutedMessage(message, destinations: message.envelope.recipients.map(self.route), due: now)
+            RoutedMessage(message, destinations: self.destinations(of: message.envelope), due: now)
         }
         for message in routed { self.inbox.begin(message.message.id) }
         do {
@@ -114,6 +114,18 @@ package actor MailQueue {
             throw error
         }
         for message in routed { self.inbox.post(.accepted(message)) }
+    }
+
+    /// Where the recipients go.
+    ///
+    /// A notification whose way cannot be protected is better sent than lost (RFC 8689 section 5).
+    nonisolated func destinations(of envelope: Envelope) -> [Destination] {
+        let tls = envelope.reversePath == .null && envelope.tlsRequirement == .required ? nil : envelope.tlsRequirement
+        return envelope.recipients.map { recipient in
+            var destination = self.route(recipient)
+            destination.tls = tls
+            return destination
+        }
     }
 
     /// Schedules until the task is cancelled; must run for anything to be delivered.

@@ -54,7 +54,9 @@ package struct MessageFilter: Codable, Hashable, Sendable {
         wanted == "<>" ? sender.isEmpty : sender.lowercased().contains(wanted.lowercased())
     }
 
-    private static func destinationMatches(_ destination: String, _ wanted: String) -> Bool {
+    private static func destinationMatches(_ whole: String, _ wanted: String) -> Bool {
+        // Behind a space, what the sender wants of the connections.
+        let destination = whole.prefix { $0 != " " }
         guard destination != wanted, let slash = destination.firstIndex(of: "/") else { return destination == wanted }
         return destination[..<slash] == wanted || destination[destination.index(after: slash)...] == wanted
     }

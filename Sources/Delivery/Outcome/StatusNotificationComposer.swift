@@ -47,6 +47,8 @@ package struct StatusNotificationComposer: NotificationComposer {
         let message = notification.write()
         var envelope = Envelope(reversePath: .null)
         envelope.recipients = [EnvelopeRecipient(request.returnAddress, notify: [])]
+        // Who wanted the message protected wants the report about it protected (RFC 8689 section 5).
+        if request.envelope.tlsRequirement == .required { envelope.tlsRequirement = .required }
         envelope.isInternationalized = notification.isInternationalized
         envelope.body = message.readableBytesView.contains { $0 >= 0x80 } ? .eightBitMIME : nil
         return NewMessage(
@@ -76,7 +78,7 @@ package struct StatusNotificationComposer: NotificationComposer {
             isComplete: isComplete,
             arrival: request.arrival,
             envelopeIdentifier: request.envelope.envelopeIdentifier,
-            returnContent: request.envelope.returnContent
+            returnContent: request.envelope.tlsRequirement == .required ? .headers : request.envelope.returnContent
         )
     }
 

@@ -49,7 +49,7 @@ extension SMTPTransport {
         } catch {
             return DeliveryExamination(policy: policy, mtaSTS: sts, hosts: [], refusal: error.reply)
         }
-        var security = DeliverySecurity(self.settings.tls, self.published, destination, logger: self.logger)
+        var security = DeliverySecurity(self.settings, self.published, destination, logger: self.logger)
         var hosts: [DeliveryExamination.Host] = []
         for hop in hops.prefix(Self.mostExamined) where !Task.isCancelled {
             let associations = await self.associations(of: hop)

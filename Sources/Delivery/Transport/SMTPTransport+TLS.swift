@@ -20,7 +20,13 @@ extension SMTPTransport {
             return try await self.open(hop, on: eventLoop, tls: tls)
         } catch let error as TLSRefusal {
             guard !tls.isMandatory else {
-                throw TransportFailure(reply: error.reply, host: nil, isDestinationTrouble: true)
+                // Mail with REQUIRETLS does not wait for better times (RFC 8689 section 4.2.1).
+                let isFinal = destination.tls == .required
+                throw TransportFailure(
+                    reply: isFinal ? Reply(550, .init(7, 10), "REQUIRETLS: \(error.reply.text)") : error.reply,
+                    host: nil,
+                    isDestinationTrouble: !isFinal
+                )
             }
             self.logger.info(
                 "TLS failed: trying without",

@@ -64,11 +64,14 @@ package struct SMTPTransport: Transport {
         on eventLoop: any EventLoop
     ) async throws(TransportFailure) -> any TransportSession {
         var last: TransportFailure?
-        var security = DeliverySecurity(self.settings.tls, self.published, destination, logger: self.logger)
+        var security = DeliverySecurity(self.settings, self.published, destination, logger: self.logger)
         for hop in try await self.resolver.nextHops(for: destination) {
-            do {
+            do throws(TransportFailure) {
                 let tls = try await security.requirement(for: hop)
-                return try await self.open(hop, for: destination, on: eventLoop, requiring: tls)
+                let session = try await self.open(hop, for: destination, on: eventLoop, requiring: tls)
+                guard security.needsPromise(of: hop), !session.offersRequireTLS else { return session }
+                await session.close()
+                throw Self.noPromise(of: hop)
             } catch {
                 self.logger.debug(
                     "next hop failed",
@@ -131,7 +134,11 @@ package struct SMTPTransport: Transport {
             var capabilities = try await self.greet(connection, hop)
             let security = try await self.secure(connection, hop, capabilities, tls)
             // What the server said in the clear may have been somebody else's (RFC 3207 section 4.2).
-            if security != nil { capabilities = try await self.greet(connection, hop) }
+            if security != nil {
+                capabilities = try await self.greet(connection, hop)
+            } else {
+                capabilities.requireTLS = false
+            }
             return (connection, capabilities, security)
         } catch let error as ConnectionFailure {
             await connection.close()
@@ -164,6 +171,15 @@ package struct SMTPTransport: Transport {
             throw self.refused(hop, second)
         }
         return ServerCapabilities()
+    }
+
+    /// RFC 8689 section 4.2.1.
+    private static func noPromise(of hop: NextHop) -> TransportFailure {
+        TransportFailure(
+            reply: Reply(550, .init(7, 30), "\(hop.host): REQUIRETLS support required"),
+            host: hop.host,
+            isDestinationTrouble: false
+        )
     }
 
     /// QUIT even where no EHLO was accepted (RFC 5321 section 4.1.4).

@@ -14,6 +14,8 @@ actor SMTPTransportSession: TransportSession {
     private let connection: SMTPClientConnection
     private let host: String
     private let capabilities: ServerCapabilities
+    /// Whether the server promises to protect what is to be protected, too (RFC 8689).
+    nonisolated var offersRequireTLS: Bool { self.capabilities.requireTLS }
     /// Protocol, cipher and verification of TLS; `nil` in the clear.
     nonisolated let security: String?
     private let settings: SMTPTransport.Settings

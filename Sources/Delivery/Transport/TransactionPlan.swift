@@ -68,6 +68,7 @@ struct TransactionPlan {
         if capabilities.size { text += " SIZE=\(size)" }
         if capabilities.eightBitMIME, isEightBit { text += " BODY=8BITMIME" }
         if isInternationalized { text += " SMTPUTF8" }
+        if capabilities.requireTLS, envelope.tlsRequirement == .required { text += " REQUIRETLS" }
         if capabilities.notifications {
             if let content = envelope.returnContent { text += " RET=\(content.rawValue)" }
             if let identifier = envelope.envelopeIdentifier { text += " ENVID=\(identifier)" }

@@ -11,6 +11,8 @@ public struct ContentTraits: Hashable, Sendable {
     public internal(set) var headerLength: Int?
     /// `Received` fields in the header section: a message with 100 or more of them is looping (RFC 5321 section 6.3).
     public internal(set) var receivedCount = 0
+    /// `TLS-Required` fields in the header section (RFC 8689 section 3).
+    public internal(set) var tlsRequiredCount = 0
     /// Whether the header section has octets over 127: then it needs SMTPUTF8 (RFC 6531 section 3.2).
     public internal(set) var has8BitHeader = false
     /// Whether the body has octets over 127: then it needs 8BITMIME (RFC 6152 section 3).
@@ -37,12 +39,15 @@ public struct ContentScanner: Sendable {
     public private(set) var traits = ContentTraits()
     /// Octets of the unfinished line in earlier pieces.
     private var lineLength = 0
-    /// How many octets of the unfinished line match `receivedName`.
+    /// How many octets of the unfinished line match the name of a field that is counted.
     private var matched = 0
+    /// Whether that name is `tlsRequiredName`, not `receivedName`.
+    private var mayBeTLSRequired = false
     /// The last octet of the earlier pieces.
     private var last: UInt8 = 0
 
     private static let receivedName = Array("received:".utf8)
+    private static let tlsRequiredName = Array("tls-required:".utf8)
 
     /// Nothing seen yet.
     public init() {}
@@ -71,8 +76,11 @@ public struct ContentScanner: Sendable {
         let end = newline ?? bytes.count
         if !self.traits.has8BitHeader { self.traits.has8BitHeader = unsafe Self.has8BitOctets(bytes, start..<end) }
         var index = start
-        while self.matched == self.lineLength + index - start, self.matched < Self.receivedName.count, index < end {
-            guard unsafe bytes[index] | 0x20 == Self.receivedName[self.matched] | 0x20 else { break }
+        while self.matched == self.lineLength + index - start, index < end {
+            let octet = unsafe bytes[index] | 0x20
+            if self.matched == 0 { self.mayBeTLSRequired = octet == UInt8(ascii: "t") }
+            let name = self.mayBeTLSRequired ? Self.tlsRequiredName : Self.receivedName
+            guard self.matched < name.count, octet == name[self.matched] | 0x20 else { break }
             self.matched += 1
             index += 1
         }
@@ -80,7 +88,11 @@ public struct ContentScanner: Sendable {
             unsafe self.keepUnfinishedLine(bytes, from: start)
             return end
         }
-        if self.matched == Self.receivedName.count { self.traits.receivedCount += 1 }
+        if self.mayBeTLSRequired {
+            if self.matched == Self.tlsRequiredName.count { self.traits.tlsRequiredCount += 1 }
+        } else if self.matched == Self.receivedName.count {
+            self.traits.receivedCount += 1
+        }
         let length = unsafe self.finishLine(bytes, from: start, to: end)
         if length == 0 { self.traits.headerLength = self.traits.size - bytes.count + end + 1 }
         return end + 1

@@ -92,3 +92,12 @@ extension HeaderSection {
     /// How many fields have a name.
     public func count(named name: String) -> Int { self.fields.count { $0.isNamed(name) } }
 }
+
+extension HeaderSection {
+    /// Whether there is one field TLS-Required, and it says `No` (RFC 8689 section 3).
+    public var saysTLSOptional: Bool {
+        let fields = self.fields.filter { $0.isNamed("TLS-Required") }
+        guard fields.count == 1, let value = fields.first?.value else { return false }
+        return value.filter { !$0.isWhitespace }.lowercased() == "no"
+    }
+}

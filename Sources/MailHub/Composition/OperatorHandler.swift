@@ -90,7 +90,7 @@ struct OperatorHandler: ControlHandler {
         let before = Set(await self.queue.suspendedDestinations)
         for destination in destinations {
             await self.queue.suspend(destination)
-            await self.throttles.throttle(for: destination).suspend()
+            for variant in destination.variants { await self.throttles.throttle(for: variant).suspend() }
         }
         return Set(destinations).subtracting(before).count
     }
@@ -103,9 +103,12 @@ struct OperatorHandler: ControlHandler {
         }
         var count = 0
         for destination in Set(destinations) {
-            let throttle = await self.throttles.throttle(for: destination)
-            let isPaused = await throttle.snapshot.pausedUntil.map { $0 > self.clock.now } ?? false
-            await throttle.resume()
+            var isPaused = false
+            for variant in destination.variants {
+                let throttle = await self.throttles.throttle(for: variant)
+                if let until = await throttle.snapshot.pausedUntil, until > self.clock.now { isPaused = true }
+                await throttle.resume()
+            }
             await self.queue.resume(destination)
             if isPaused || suspended.contains(destination) { count += 1 }
         }

@@ -79,15 +79,31 @@ package struct Destination: Hashable, Sendable {
     /// The recipient domain in canonical form (or a literal in brackets) for routes by MX; empty for all others.
     package let domain: String
 
-    package init(route: String, domain: String) {
+    /// What the sender wants of its connections: such mail has sessions of its own.
+    package var tls: TLSRequirement?
+
+    package init(route: String, domain: String, tls: TLSRequirement? = nil) {
         self.route = route
         self.domain = domain
+        self.tls = tls
+    }
+
+    /// The same for all that a sender may want.
+    package var variants: [Destination] {
+        ([nil] + TLSRequirement.allCases).map { Destination(route: self.route, domain: self.domain, tls: $0) }
     }
 }
 
 extension Destination: CustomStringConvertible {
-    /// `route` or `route/domain`.
-    package var description: String { self.domain.isEmpty ? self.route : "\(self.route)/\(self.domain)" }
+    /// `route` or `route/domain`, and behind it what the sender wants.
+    package var description: String {
+        let name = self.domain.isEmpty ? self.route : "\(self.route)/\(self.domain)"
+        return switch self.tls {
+        case .required: "\(name) REQUIRETLS"
+        case .optional: "\(name) TLS-Required:No"
+        case nil: name
+        }
+    }
 }
 
 /// One recipient of a queued message.

@@ -2,13 +2,22 @@ import SMTP
 
 /// How values are spelled in the store's text columns; shared by all engines that have columns.
 enum StoredText {
-    /// `route/domain`, always with a slash: a route may have slashes in its name, a domain has none.
-    static func text(_ destination: Destination) -> String { "\(destination.route)/\(destination.domain)" }
+    /// `route/domain`, and behind a space what the sender wants.
+    ///
+    /// Always with a slash: a route may have slashes in its name, a domain has none.
+    static func text(_ destination: Destination) -> String {
+        let place = "\(destination.route)/\(destination.domain)"
+        return destination.tls.map { "\(place) \($0.rawValue)" } ?? place
+    }
 
     /// The destination; `nil` for text that `text(_:)` did not make.
     static func destination(_ text: String) -> Destination? {
         guard let slash = text.utf8.lastIndex(of: UInt8(ascii: "/")) else { return nil }
-        return Destination(route: String(text[..<slash]), domain: String(text[text.index(after: slash)...]))
+        let words = text[text.index(after: slash)...].split(separator: " ", omittingEmptySubsequences: false)
+        guard let domain = words.first, words.count <= 2 else { return nil }
+        let tls = words.count == 2 ? TLSRequirement(rawValue: String(words[1])) : nil
+        guard words.count == 1 || tls != nil else { return nil }
+        return Destination(route: String(text[..<slash]), domain: String(domain), tls: tls)
     }
 
     /// `550 1.1` or `550`, then one line for each line of the reply.
@@ -45,6 +54,8 @@ struct MessageFlags: OptionSet {
     static let returnFull = MessageFlags(rawValue: 8)
     static let returnHeaders = MessageFlags(rawValue: 16)
     static let notification = MessageFlags(rawValue: 32)
+    static let tlsRequired = MessageFlags(rawValue: 64)
+    static let tlsOptional = MessageFlags(rawValue: 128)
 
     init(rawValue: Int64) { self.rawValue = rawValue }
 
@@ -60,12 +71,21 @@ struct MessageFlags: OptionSet {
         case .headers: flags.insert(.returnHeaders)
         case nil: break
         }
+        switch message.envelope.tlsRequirement {
+        case .required: flags.insert(.tlsRequired)
+        case .optional: flags.insert(.tlsOptional)
+        case nil: break
+        }
         if message.isNotification { flags.insert(.notification) }
         self = flags
     }
 
     var body: BodyType? {
         self.contains(.eightBitMIME) ? .eightBitMIME : (self.contains(.sevenBit) ? .sevenBit : nil)
+    }
+
+    var tlsRequirement: TLSRequirement? {
+        self.contains(.tlsRequired) ? .required : (self.contains(.tlsOptional) ? .optional : nil)
     }
 
     var returnContent: ReturnContent? {

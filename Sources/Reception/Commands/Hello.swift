@@ -46,7 +46,8 @@ extension SMTPSession {
         }
     }
 
-    /// What the hub can do (RFC 5321 section 4.1.1.1): the extensions of RFC 1870, 2034, 2920, 3030, 3461, 6152, 6531.
+    /// What the hub can do (RFC 5321 section 4.1.1.1): the extensions of RFC 1870, 2034, 2920, 3030, 3461, 6152, 6531,
+    /// and inside TLS 8689.
     private func welcome(_ hello: CommandSequence.Hello) -> Reply {
         let greeting = "\(self.settings.hostname) greets \(hello.name)"
         switch hello.kind {
@@ -58,6 +59,7 @@ extension SMTPSession {
                 "CHUNKING",
                 "ENHANCEDSTATUSCODES", "DSN",
             ]
+            if self.security != nil { extensions.append("REQUIRETLS") }
             if self.offersTLS { extensions.append("STARTTLS") }
             if let offer = self.authenticationOffer { extensions.append(offer) }
             return Reply(250, nil, lines: [greeting] + extensions)

@@ -9,7 +9,12 @@ extension SMTPSession {
             self.refuse(self.sequence.passive(Reply(CommandError.unknownParameter("AUTH"))))
             return nil
         }
+        if parameters.requiresTLS, self.security == nil {
+            self.refuse(self.sequence.passive(.requireTLSInTheClear))
+            return nil
+        }
         var envelope = Envelope(reversePath: path)
+        envelope.tlsRequirement = parameters.requiresTLS ? .required : nil
         envelope.body = parameters.body
         envelope.isInternationalized = parameters.isInternationalized
         envelope.envelopeIdentifier = parameters.envelopeIdentifier
@@ -106,6 +111,11 @@ extension SMTPSession {
         self.refuse(self.sequence.mailDecided(.refused(reply), envelope: envelope))
         self.tell(.senderRefused(envelope.reversePath, reply))
     }
+}
+
+extension Reply {
+    /// RFC 8689 section 2: only inside TLS.
+    static let requireTLSInTheClear = Reply(530, .init(7, 10), "REQUIRETLS needs STARTTLS first")
 }
 
 /// The sender's side of the envelope while plugins look at it.

@@ -40,6 +40,8 @@ struct MailTransaction {
     var hasBareLineEnd = false
     /// Received fields in the content, ours included; `nil` until the header section was at hand.
     var receivedFields: Int?
+    /// Whether the header section says `TLS-Required: No`.
+    var saysTLSOptional = false
 
     init(id: QueueID, sizeLimit: Int) {
         self.id = id

@@ -163,10 +163,15 @@ extension SMTPSession {
         }
     }
 
-    /// Counts Received fields while the header section is at hand (RFC 5321 section 6.3).
+    /// Counts Received fields, and looks for `TLS-Required: No`, while the header section is at hand (RFC 5321 section 6.3,
+    /// RFC 8689 section 3).
     func noteTraceCount(in content: ByteBuffer) {
         guard self.transaction?.receivedFields == nil else { return }
-        self.transaction?.receivedFields = ContentTraits(of: content).receivedCount
+        let traits = ContentTraits(of: content)
+        self.transaction?.receivedFields = traits.receivedCount
+        if traits.tlsRequiredCount == 1 {
+            self.transaction?.saysTLSOptional = HeaderSection(parsing: content).saysTLSOptional
+        }
     }
 
     func reply(to error: StoreError) -> Reply {

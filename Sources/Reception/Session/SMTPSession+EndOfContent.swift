@@ -108,9 +108,12 @@ extension SMTPSession {
 
     private func decide(
         _ message: ReceivedMessage,
-        _ envelope: Envelope,
+        _ given: Envelope,
         _ transaction: MailTransaction
     ) async -> MessageVerdict {
+        var envelope = given
+        // The parameter outweighs the field (RFC 8689 section 4.1).
+        if transaction.saysTLSOptional, envelope.tlsRequirement == nil { envelope.tlsRequirement = .optional }
         guard self.settings.hooks.wantsMessages || self.listener.role == .submission else {
             if transaction.isDiscarded || envelope.recipients.isEmpty {
                 return await self.discard(message, envelope, transaction)

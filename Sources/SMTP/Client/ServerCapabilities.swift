@@ -9,6 +9,8 @@ package struct ServerCapabilities: Hashable, Sendable {
     package var startTLS = false
     /// The mechanisms of AUTH, in upper case (RFC 4954 section 3).
     package var authenticationMechanisms: Set<String> = []
+    /// RFC 8689; counts inside TLS only.
+    package var requireTLS = false
     /// SIZE was offered.
     package var size = false
     /// The largest message it takes, in octets; `nil` where it names no limit (RFC 1870 section 3).
@@ -28,6 +30,7 @@ package struct ServerCapabilities: Hashable, Sendable {
             case "CHUNKING": self.chunking = true
             case "STARTTLS": self.startTLS = true
             case "AUTH": self.authenticationMechanisms.formUnion(words.dropFirst().map { $0.uppercased() })
+            case "REQUIRETLS": self.requireTLS = true
             case "DSN": self.notifications = true
             case "SIZE":
                 self.size = true

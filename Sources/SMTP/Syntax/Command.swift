@@ -10,6 +10,8 @@ package struct SenderParameters: Hashable, Sendable {
     package var returnContent: ReturnContent?
     /// ENVID, as received (RFC 3461 section 4.4).
     package var envelopeIdentifier: String?
+    /// Whether REQUIRETLS was given (RFC 8689 section 2).
+    package var requiresTLS = false
     /// Whether AUTH was given (RFC 4954 section 5); its value is not believed, and not kept.
     package var namesAuthor = false
 }

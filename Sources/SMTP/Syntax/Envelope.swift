@@ -6,6 +6,14 @@ public enum BodyType: String, Hashable, Sendable, Codable {
     case eightBitMIME = "8BITMIME"
 }
 
+/// What the sender wants of the connections that a message travels over (RFC 8689).
+public enum TLSRequirement: String, Hashable, Sendable, Codable, CaseIterable {
+    /// REQUIRETLS on MAIL: only to servers that are known and verified, and that promise the same; back otherwise.
+    case required
+    /// The header field `TLS-Required: No`: rather in the clear than not at all, whatever the recipient's domain asks for.
+    case optional
+}
+
 /// RET on MAIL: how much of the message a failure notification returns (RFC 3461 section 4.3).
 public enum ReturnContent: String, Hashable, Sendable, Codable {
     /// The whole message.
@@ -99,6 +107,9 @@ public struct Envelope: Hashable, Sendable, Codable {
     public var returnContent: ReturnContent?
     /// SIZE as declared, in octets; `nil` where the parameter was absent (RFC 1870).
     public var declaredSize: Int?
+
+    /// REQUIRETLS, or what the header field TLS-Required says; `nil` where there was neither.
+    public var tlsRequirement: TLSRequirement?
 
     /// Makes an envelope without parameters.
     public init(reversePath: ReversePath, recipients: [EnvelopeRecipient] = []) {

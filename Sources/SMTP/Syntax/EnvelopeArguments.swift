@@ -41,6 +41,9 @@ enum SenderArgument {
                     throw .badArgument("malformed ENVID")
                 }
                 result.envelopeIdentifier = value
+            case "REQUIRETLS":
+                guard value == nil else { throw .badArgument("REQUIRETLS takes no value") }
+                result.requiresTLS = true
             case "AUTH":
                 // Who wrote it in the first place (RFC 4954 section 5): nobody here believes it more than the session itself.
                 guard let value, value == "<>" || (1...500).contains(value.utf8.count) && XtextSyntax.isXtext(value)

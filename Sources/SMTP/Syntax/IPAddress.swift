@@ -113,3 +113,13 @@ extension IPNetwork: CustomStringConvertible {
     /// CIDR notation.
     public var description: String { "\(self.base)/\(self.prefixLength)" }
 }
+
+extension IPAddress {
+    /// Whether it leads back to this machine (RFC 1122 section 3.2.1.3, RFC 4291 section 2.5.3).
+    package var isLoopback: Bool {
+        switch self {
+        case .ipv4(let value): value >> 24 == 127
+        case .ipv6(let high, let low): high == 0 && low == 1
+        }
+    }
+}

@@ -7,6 +7,8 @@ final class NextHopServer {
     enum Manner: String {
         /// A handshake.
         case good
+        /// A handshake, and it offers REQUIRETLS.
+        case promise
         /// It does not offer it.
         case plain
         /// 454.
@@ -73,10 +75,10 @@ final class NextHopServer {
                             sock.sendall(b"250 2.0.0 taken\\r\\n")
                         continue
                     verb = line.split()[0].decode().upper() if line.split() else ""
-                    journal.write("%s %s %s\\n" % (place, how, verb))
+                    journal.write("%s %s %s%s\\n" % (place, how, verb, " REQUIRETLS" if b"REQUIRETLS" in line else ""))
                     if verb == "EHLO":
                         offer = manner != "plain" and how == "clear"
-                        sock.sendall(b"250-hop\\r\\n" + (b"250-STARTTLS\\r\\n" if offer else b"") + b"250 8BITMIME\\r\\n")
+                        sock.sendall(b"250-hop\\r\\n" + (b"250-STARTTLS\\r\\n" if offer else b"") + (b"250-REQUIRETLS\\r\\n" if manner == "promise" else b"") + b"250 8BITMIME\\r\\n")
                     elif verb == "STARTTLS":
                         if manner == "refuse":
                             sock.sendall(b"454 4.7.0 not now\\r\\n")

@@ -52,6 +52,39 @@ struct StartTLSTests {
         }
     }
 
+    @Test("S8689-2-01: REQUIRETLS is offered inside TLS, and taken there alone")
+    func requireTLS() async throws {
+        try await onThread {
+            guard let scene = try TLSScene() else { return }
+            try scene.hub.start()
+            let lines = try scene.run(
+                """
+                s, f = connect()
+                reply(f)
+                print("REQUIRETLS" in ask(s, f, "EHLO c.example"))
+                print(ask(s, f, "MAIL FROM:<ann@example.net> REQUIRETLS"))
+                ask(s, f, "STARTTLS")
+                s, f = secure(s)
+                print("REQUIRETLS" in ask(s, f, "EHLO c.example"))
+                print(ask(s, f, "MAIL FROM:<ann@example.net> REQUIRETLS=yes"))
+                print(ask(s, f, "MAIL FROM:<ann@example.net> RequireTLS"))
+                print(ask(s, f, "RCPT TO:<bob@example.org>"))
+                print(ask(s, f, "DATA")[:3])
+                print(ask(s, f, "Subject: x\\r\\n\\r\\nhello\\r\\n.")[:3])
+                """
+            )
+            #expect(
+                lines == [
+                    "False", "530 5.7.10 REQUIRETLS needs STARTTLS first", "True",
+                    "501 5.5.4 Syntax: REQUIRETLS takes no value", "250 2.1.0 Sender OK", "250 2.1.5 Recipient OK",
+                    "354", "250",
+                ]
+            )
+            // A Maildir is where mail ends: nothing is sent on.
+            #expect(try scene.waitForMail("bob").count == 1)
+        }
+    }
+
     @Test("STARTTLS where there is none, in a transaction, and with no handshake behind it (S3207-4-04)")
     func misplaced() async throws {
         try await onThread {

@@ -82,4 +82,22 @@ struct ContentTraitsTests {
         for byte in bytes { scanner.scan(ByteBuffer(bytes: [byte])) }
         self.expect(scanner.traits, example, "octet by octet")
     }
+
+    @Test(
+        "RFC 8689 section 3: TLS-Required",
+        arguments: [
+            ("TLS-Required: No\r\n\r\n", 1, true), ("tls-required:no\n\nx", 1, true),
+            ("A: 1\r\nTLS-Required:\r\n no\r\nReceived: x\r\n\r\n", 1, true), ("TLS-Required: Yes\r\n\r\n", 1, false),
+            ("TLS-Required: No\r\nTLS-Required: No\r\n\r\n", 2, false), ("A: 1\r\n\r\nTLS-Required: No\r\n", 0, false),
+            ("TLS-Require: No\r\nTLS-RequiredX: No\r\nTo: x\r\n\r\n", 0, false), ("TLS-Required", 0, false),
+        ]
+    )
+    func tlsRequired(_ message: String, _ count: Int, _ saysNo: Bool) {
+        let buffer = ByteBuffer(string: message)
+        #expect(ContentTraits(of: buffer).tlsRequiredCount == count)
+        #expect(HeaderSection(parsing: buffer).saysTLSOptional == saysNo)
+        var scanner = ContentScanner()
+        for octet in message.utf8 { scanner.scan(ByteBuffer(bytes: [octet])) }
+        #expect(scanner.traits.tlsRequiredCount == count, "octet by octet")
+    }
 }

@@ -30,6 +30,7 @@ struct StoreConformanceTests {
         envelope.isInternationalized = true
         envelope.envelopeIdentifier = "QQ314159+2B"
         envelope.returnContent = .headers
+        envelope.tlsRequirement = .required
         envelope.declaredSize = 4711
         // S5321-4.5.2-05: any octets come back as they went in.
         let octets = ByteBuffer(bytes: (0..<70_000).map { UInt8(truncatingIfNeeded: $0 &* 7919 >> 3) })
@@ -40,7 +41,9 @@ struct StoreConformanceTests {
             arrival: self.now,
             isNotification: true
         )
-        let destinations: [Destination] = [.store, .internet("[IPv6:2001:db8::1]")]
+        var strict = Destination.internet("[IPv6:2001:db8::1]")
+        strict.tls = .required
+        let destinations: [Destination] = [.store, strict]
         try await store.append(RoutedMessage(new, destinations: destinations, due: self.later))
         let loaded = try #require(try await store.load(new.id, positions: nil, withContent: true))
         var expected = envelope

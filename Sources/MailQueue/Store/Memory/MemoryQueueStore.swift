@@ -304,7 +304,8 @@ package final class MemoryQueueStore: QueueStore {
                 guard recipient.recipient.mailbox.description.lowercased().contains(text) else { return false }
             }
             if let text = filter.destination {
-                let destination = recipient.destination
+                var destination = recipient.destination
+                destination.tls = nil
                 guard [destination.route, destination.domain, destination.description].contains(text) else {
                     return false
                 }

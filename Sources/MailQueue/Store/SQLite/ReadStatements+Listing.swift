@@ -31,9 +31,10 @@ extension ReadStatements {
         }
         if let text = filter.destination.map(Self.escaped) {
             recipientConditions.append(
-                "(r.destination LIKE ? ESCAPE '\\' OR r.destination LIKE ? ESCAPE '\\' OR r.destination LIKE ? ESCAPE '\\')"
+                "(\(Array(repeating: "r.destination LIKE ? ESCAPE '\\'", count: 5).joined(separator: " OR ")))"
             )
-            arguments += [text, "\(text)/%", "%/\(text)"]
+            // Behind a space, what the sender wants of the connections.
+            arguments += [text, "\(text)/%", "%/\(text)", "\(text) %", "%/\(text) %"]
         }
         if !recipientConditions.isEmpty {
             let all = recipientConditions.joined(separator: " AND ")

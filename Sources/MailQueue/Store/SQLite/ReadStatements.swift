@@ -97,6 +97,7 @@ final class ReadStatements {
         envelope.isInternationalized = flags.contains(.internationalized)
         envelope.envelopeIdentifier = self.message.text(4)
         envelope.returnContent = flags.returnContent
+        envelope.tlsRequirement = flags.tlsRequirement
         envelope.declaredSize = self.message.optionalInteger(5).map { Int(clamping: $0) }
         return LoadedMessage(
             id: id,
