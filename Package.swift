@@ -23,6 +23,7 @@ let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift"
 let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let collections = Target.Dependency.product(name: "Collections", package: "swift-collections")
+let jwt = Target.Dependency.product(name: "JWTKit", package: "jwt-kit")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
 /// A module of the hub: what it is allowed to import is held by Tests/ArchitectureTests.
@@ -77,6 +78,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
     ],
     targets: [
         module("SMTP", [nioCore]),
@@ -113,12 +115,14 @@ let package = Package(
             ]
         ),
         module("SASL", ["TransportSecurity"]),
+        module("OAuth", ["SASL", jwt]),
         module("Administration", ["SMTP", "MailQueue", nioCore, nioPosix, logging]),
         module(
             "MailHub",
             [
                 "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "KeyValueStorage", "DNSResolver", "Reception",
-                "Delivery", "LDAPClient", "Administration", "HTTPSClient", "TransportSecurity", "SASL", nioCore,
+                "Delivery", "LDAPClient", "Administration", "HTTPSClient", "TransportSecurity", "SASL", "OAuth",
+                nioCore,
                 nioPosix, logging,
                 serviceLifecycle, unixSignals,
             ]
@@ -176,6 +180,7 @@ let package = Package(
             "TransportSecurityTests",
             ["TransportSecurity", "TestSupport", "CGlibc", nioCore, nioPosix, nioEmbedded]
         ),
+        tests("OAuthTests", ["OAuth", "SASL", "TestSupport"]),
         tests("SASLTests", ["SASL", "TransportSecurity"]),
         tests("DNSResolverTests", ["DNSResolver", "MailHubPlugin", "SMTP", "TestSupport", logging]),
         tests(
@@ -200,6 +205,7 @@ let package = Package(
         tests(
             "MailHubTests",
             [
+                "OAuth",
                 "MailHub", "MailHubPlugin", "Administration", "Delivery", "LDAPClient", "MailQueue", "Reception",
                 "SMTP",
                 "StaticRecipients", "SizeLimits", logging,

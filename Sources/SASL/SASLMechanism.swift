@@ -6,6 +6,10 @@ package enum SASLMechanism: String, CaseIterable, Hashable, Sendable {
     case scramSHA256Plus = "SCRAM-SHA-256-PLUS"
     /// RFC 7677.
     case scramSHA256 = "SCRAM-SHA-256"
+    /// A token instead of a password (RFC 7628).
+    case oauthBearer = "OAUTHBEARER"
+    /// The same, as it was before there was an RFC; what most clients know.
+    case xoauth2 = "XOAUTH2"
     /// RFC 4616.
     case plain = "PLAIN"
     /// Older than any RFC, and still all that some clients know.
@@ -13,8 +17,14 @@ package enum SASLMechanism: String, CaseIterable, Hashable, Sendable {
     /// Who the client's certificate says it is (RFC 4422 appendix A).
     case external = "EXTERNAL"
 
-    /// Whether it sends the password itself: only inside TLS (RFC 4954 section 4, RFC 4616 section 3).
-    package var sendsPassword: Bool { self == .plain || self == .login }
+    /// Whether it sends what others could use as well: only inside TLS (RFC 4954 section 4, RFC 4616 section 3, RFC 7628
+    /// section 3).
+    package var sendsSecret: Bool {
+        switch self {
+        case .plain, .login, .oauthBearer, .xoauth2: true
+        case .scramSHA256Plus, .scramSHA256, .external: false
+        }
+    }
 }
 
 /// Names and passwords as they are compared (RFC 4013, with the mappings that matter and Unicode's NFKC).

@@ -4,14 +4,16 @@ package enum SASLStep: Hashable, Sendable {
     case challenge([UInt8])
     /// A password is to be checked; the answer ends the exchange.
     case checkPassword(PasswordClaim)
+    /// A token is to be checked; where it is not right, `tokenRefused()` goes on, else the exchange is over.
+    case checkToken(TokenClaim)
     /// Find the user's keys, and go on with `keys(_:)`.
     case findKeys(user: String)
     /// The client has proved to be the user by itself: SCRAM.
     case proved(user: String, authorization: String?)
     /// The client wants to be known by its certificate, as this identity; `nil` for the certificate's own.
     case checkCertificate(authorization: String?)
-    /// Wrong credentials, of this user: 535.
-    case failed(user: String)
+    /// Wrong credentials, of this user: 535; `nil` for a token that names none.
+    case failed(user: String?)
     /// Not what the mechanism allows: 501.
     case malformed(String)
 }
@@ -24,6 +26,13 @@ package struct PasswordClaim: Hashable, Sendable {
     package let password: String
 }
 
+/// Somebody shows a token.
+package struct TokenClaim: Hashable, Sendable {
+    /// Whom the client says it is, or wants to act as; `nil` where the token is to say.
+    package let user: String?
+    package let token: String
+}
+
 /// The server's side of one exchange (RFC 4422): octets in, steps out; no I/O, no clock.
 package struct SASLServer: Sendable {
     private enum State {
@@ -32,6 +41,9 @@ package struct SASLServer: Sendable {
         case loginUser
         case loginPassword(user: String)
         case external
+        case token
+        /// The client has been told what is wrong, and has yet to take note of it.
+        case tokenEnd(user: String?)
         case scramFirst
         case scramKeys(SCRAMServer)
         case scramFinal(SCRAMServer)
@@ -63,6 +75,7 @@ package struct SASLServer: Sendable {
         switch self.mechanism {
         case .plain: self.state = .plain
         case .external: self.state = .external
+        case .oauthBearer, .xoauth2: self.state = .token
         case .scramSHA256, .scramSHA256Plus: self.state = .scramFirst
         case .login:
             self.state = .loginUser
@@ -90,6 +103,13 @@ package struct SASLServer: Sendable {
             guard !octets.isEmpty else { return .checkCertificate(authorization: nil) }
             guard let name = Self.prepared(octets[...]) else { return .malformed("malformed identity") }
             return .checkCertificate(authorization: name)
+        case .token:
+            guard let claim = TokenResponse.read(octets, self.mechanism) else {
+                return .malformed("\(self.mechanism.rawValue) takes a user and \"auth=Bearer\" with a token")
+            }
+            self.state = .tokenEnd(user: claim.user)
+            return .checkToken(claim)
+        case .tokenEnd(let user): return .failed(user: user)
         case .scramFirst:
             guard
                 let scram = SCRAMServer(
@@ -124,6 +144,11 @@ package struct SASLServer: Sendable {
         let challenge = scram.challenge(keys)
         self.state = .scramFinal(scram)
         return .challenge(challenge)
+    }
+
+    /// The token is not right: tells the client, whose answer ends the exchange (RFC 7628 section 3.2.2).
+    package func tokenRefused() -> SASLStep {
+        .challenge(Array(#"{"status":"invalid_token","schemes":"bearer"}"#.utf8))
     }
 
     /// `[authzid] NUL authcid NUL passwd` (RFC 4616 section 2).

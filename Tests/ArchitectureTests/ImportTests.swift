@@ -34,6 +34,7 @@ struct ImportTests {
         Sources/LDAPClient: CLDAP MailHubPlugin NIOPosix Glibc Synchronization Logging DequeModule
         Sources/TransportSecurity: COpenSSL NIOCore Glibc Synchronization
         Sources/HTTPSClient: SMTP TransportSecurity NIOCore NIOPosix NIOHTTP1
+        Sources/OAuth: SASL JWTKit Foundation
         Sources/SASL: TransportSecurity Foundation Synchronization
         Sources/Reception: SMTP InternetMessage MailHubPlugin MailQueue TransportSecurity SASL NIOCore NIOPosix Logging \
         Synchronization

@@ -175,4 +175,110 @@ struct SubmissionTests {
             #expect((attributes[.posixPermissions] as? Int).map { $0 & 0o077 } == 0)
         }
     }
+
+    @Test("EXTERNAL: a client's certificate speaks for its user; a stranger's for nobody")
+    func external() async throws {
+        try await onThread {
+            guard let scene = try Self.scene(),
+                let stranger = try TestAuthority(folder: scene.directory.url.appending(path: "b"), name: "Stranger")
+            else { return }
+            let ann = try scene.authority.issue("client-ann", names: ["email:ann@example.org"])
+            let other = try stranger.issue("client-other", names: ["email:ann@example.org"])
+            var configuration = try scene.hub.configuration()
+            configuration["listeners"] = (configuration["listeners"] as? [[String: Any]] ?? []).map { listener in
+                var listener = listener
+                var tls = listener["tls"] as? [String: Any] ?? [:]
+                tls["clientCertificates"] = "request"
+                tls["clientAuthorities"] = scene.authority.certificate
+                listener["tls"] = tls
+                return listener
+            }
+            try scene.hub.configure(configuration)
+            try scene.hub.start()
+            let lines = try scene.run(
+                """
+                def login(*lines, files=None):
+                    own = ssl.create_default_context(cafile=authority)
+                    if files: own.load_cert_chain(*files)
+                    with smtplib.SMTP_SSL("127.0.0.1", implicit, context=own) as c:
+                        c.ehlo()
+                        answers = [str("EXTERNAL" in c.esmtp_features.get("auth"))]
+                        for line in lines: answers.append(str(c.docmd(line)[0]))
+                        return " ".join(answers)
+                ann = ("\(ann.chain)", "\(ann.key)")
+                other = ("\(other.chain)", "\(other.key)")
+                bob = "AUTH EXTERNAL Ym9i"
+                print(login("AUTH EXTERNAL =", "MAIL FROM:<ann@example.org>", files=ann))
+                print(login("AUTH EXTERNAL", "", "MAIL FROM:<sales@example.org>", files=ann))
+                print(login(bob, files=ann))
+                print(login("AUTH EXTERNAL =", "MAIL FROM:<ann@example.org>", files=other))
+                print(login("AUTH EXTERNAL ="))
+                """
+            )
+            #expect(lines == ["True 235 250", "True 334 235 553", "True 535", "False 504 530", "False 504"])
+        }
+    }
+
+    @Test("OAUTHBEARER and XOAUTH2: tokens of an issuer, whose keys change under way (S4954-4-09)")
+    func tokens() async throws {
+        try await onThread {
+            guard
+                let scene = try Self.scene([
+                    "oauth": [
+                        "issuer": "https://idp.example.org", "audience": "mailhub", "keys": "keys.json",
+                        "scope": "smtp",
+                    ]
+                ]), let issuer = try TestIssuer(folder: scene.directory.url, .rs256),
+                let next = try TestIssuer(folder: scene.directory.url, .es256, keyIdentifier: "k2")
+            else { return }
+            let keys = scene.directory.url.appending(path: "keys.json")
+            try TestIssuer.keySet([issuer]).write(to: keys)
+            try scene.hub.start()
+            var claims: [String: Any] = [
+                "iss": "https://idp.example.org", "aud": "mailhub", "email": "ann@example.org", "scope": "smtp",
+                "exp": Date().timeIntervalSince1970 + 600, "long": String(repeating: "x", count: 4000),
+            ]
+            let right = try issuer.token(claims)
+            let rolled = try next.token(claims)
+            claims["exp"] = Date().timeIntervalSince1970 - 600
+            let expired = try issuer.token(claims)
+            let program = """
+                import base64
+                def login(mechanism, user, token, sender="ann@example.org"):
+                    with smtplib.SMTP("127.0.0.1", port) as c:
+                        c.ehlo()
+                        assert mechanism not in c.esmtp_features.get("auth")
+                        if token == "clear": return c.docmd("AUTH", mechanism)[0]
+                        c.starttls(context=context)
+                        c.ehlo()
+                        assert mechanism in c.esmtp_features.get("auth")
+                        first = "user=%s\\1" % user if mechanism == "XOAUTH2" else "n,a=%s,\\1host=hub\\1" % user
+                        message = base64.b64encode((first + "auth=Bearer %s\\1\\1" % token).encode()).decode()
+                        code, text = c.docmd("AUTH", mechanism + " " + message)
+                        if code == 334:
+                            return base64.b64decode(text).decode() + str(c.docmd("AQ==")[0])
+                        return str(code) + " " + str(c.docmd("MAIL FROM:<%s>" % sender)[0])
+
+                """
+            let lines = try scene.run(
+                program + """
+                    right = "\(right)"
+                    print(login("OAUTHBEARER", "ann@example.org", right))
+                    print(login("XOAUTH2", "ann@example.org", right, "bob@example.org"))
+                    print(login("XOAUTH2", "bob@example.org", right))
+                    print(login("OAUTHBEARER", "ann@example.org", "\(expired)"))
+                    print(login("OAUTHBEARER", "ann@example.org", "\(rolled)"))
+                    print(login("XOAUTH2", "ann@example.org", "clear"))
+                    """
+            )
+            let refused = #"{"status":"invalid_token","schemes":"bearer"}535"#
+            #expect(lines == ["235 250", "235 553", refused, refused, refused, "538"], "\(scene.hub.log.suffix(2000))")
+            try TestIssuer.keySet([issuer, next]).write(to: keys)
+            #expect(eventually { scene.hub.log.contains("keys of tokens reloaded") })
+            #expect(
+                try scene.run(program + "print(login('OAUTHBEARER', 'ann@example.org', '\(rolled)'))") == ["235 250"]
+            )
+            for secret in [right, rolled, expired] { #expect(!scene.hub.log.contains(secret.suffix(40))) }
+        }
+    }
 }

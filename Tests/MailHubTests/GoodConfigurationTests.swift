@@ -2,6 +2,7 @@ import Delivery
 import Foundation
 import MailHubPlugin
 import MailQueue
+import OAuth
 import Reception
 import SMTP
 import Testing
@@ -91,6 +92,7 @@ struct GoodConfigurationTests {
                 )
         )
         #expect(read.mtaSTS?.port == 4443 && read.mtaSTS?.timeLimit == .seconds(7))
+        #expect(read.tokens?.settings.userClaim == "sub" && read.tokens?.settings.scope == "smtp")
         #expect(read.plugins.map(\.name) == ["known", "SizeLimits"])
         let known = try #require(read.plugins.first)
         #expect(known.timeLimit == .seconds(1) && known.timeLimits == [.recipient: .seconds(2)])
@@ -172,6 +174,15 @@ private let emptyFile: String = {
     return path
 }()
 
+/// A file with the public key of RFC 7517 appendix A.1.
+private let keySet: String = {
+    let path = FileManager.default.temporaryDirectory.appending(path: "keys-\(UUID().uuidString)").path
+    let point = #""x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM""#
+    let text = #"{"keys":[{"kty":"EC","crv":"P-256","kid":"1",\#(point)}]}"#
+    _ = FileManager.default.createFile(atPath: path, contents: Data(text.utf8))
+    return path
+}()
+
 /// A file with a key of the DNS, as IANA has published it for the root.
 private let trustAnchor: String = {
     let path = FileManager.default.temporaryDirectory.appending(path: "anchor-\(UUID().uuidString)").path
@@ -243,7 +254,11 @@ let everythingSet = """
           "block": "7s", "endOfData": "8s", "quit": "9s"
         }
       },
-      "authentication": { "users": "\(emptyFile)", "senders": "any", "mechanisms": ["PLAIN"], "directory": true },
+      "authentication": { "users": "\(emptyFile)", "senders": "any", "mechanisms": ["PLAIN"], "directory": true,
+        "oauth": {
+          "issuer": "https://idp.example.org", "audience": "mailhub", "userClaim": "sub", "scope": "smtp",
+          "keys": "\(keySet)"
+        } },
       "dns": { "servers": ["127.0.0.1@5353", "::1"], "ipv6": false, "timeout": "3s", "trustAnchor": "\(trustAnchor)" },
       "mtaSTS": { "port": 4443, "timeout": "7s", "authorities": "/etc/ssl/certs/ca-certificates.crt", "enabled": true },
       "plugins": [

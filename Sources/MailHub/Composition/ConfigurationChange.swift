@@ -1,4 +1,5 @@
 import Administration
+import OAuth
 
 /// What a reload has to say about a new configuration: which parts are in force at once, and which after a restart.
 struct ConfigurationChange {
@@ -24,7 +25,11 @@ struct ConfigurationChange {
                     || self.old.routeAuthentication != self.new.routeAuthentication
             ),
             ("$.defaultRoute", self.old.defaultRoute != self.new.defaultRoute),
-            ("$.authentication", self.old.authentication != self.new.authentication),
+            (
+                "$.authentication",
+                self.old.authentication != self.new.authentication
+                    || self.old.tokens?.settings != self.new.tokens?.settings
+            ),
             ("$.directory", self.old.directory != self.new.directory),
             ("$.throttles", self.old.throttles != self.new.throttles),
             ("$.delivery.timeouts", self.old.delivery.timeouts != self.new.delivery.timeouts),

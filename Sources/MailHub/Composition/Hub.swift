@@ -257,7 +257,8 @@ public enum Hub {
             plugins, QueueService(queue: queue), DispatcherService(dispatcher: dispatcher),
             ControlService(server: control),
             ReloadService(reloader: reloader), CertificateWatch(live: live, pool: pool, logger: logger),
-            UserFileWatch(live: live, pool: pool, logger: logger), listeners,
+            FileWatch.users(live, pool: pool, logger: logger), FileWatch.tokenKeys(live, pool: pool, logger: logger),
+            listeners,
         ]
         if let sts { services.insert(STSRefreshService(policies: sts), at: 0) }
         var group = ServiceGroupConfiguration(

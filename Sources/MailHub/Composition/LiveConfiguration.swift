@@ -5,6 +5,7 @@ import MailHubPlugin
 import MailQueue
 import NIOCore
 import NIOPosix
+import OAuth
 import Reception
 import SASL
 import SMTP
@@ -43,6 +44,9 @@ extension LiveConfiguration.Snapshot {
         var authentication = configuration.authentication
         if authentication.usesDirectory, let passwords {
             authentication.directory = { await passwords.check($0.password, of: $0.user) }
+        }
+        if let tokens = configuration.tokens {
+            authentication.tokens = { await tokens.verify($0, now: Double(SystemClock().now.milliseconds) / 1000) }
         }
         let hooks = HookChains(configuration.plugins)
         self.configuration = configuration

@@ -4,6 +4,7 @@ import LDAPClient
 import Logging
 import MailHubPlugin
 import MailQueue
+import OAuth
 import Reception
 import SMTP
 import TransportSecurity
@@ -32,6 +33,8 @@ struct HubConfiguration: Sendable {
     var mtaSTS: MTASTSConfiguration?
     /// Who may submit mail.
     var authentication: AuthenticationSettings
+    /// Checks the tokens of users; `nil` where none are taken.
+    var tokens: TokenVerifier?
     /// The LDAP servers that plugins ask; `nil` where there are none.
     var directory: LDAPSettings?
     var plugins: [ConfiguredPlugin]

@@ -1,13 +1,15 @@
 import LDAPClient
 import MailHubPlugin
+import OAuth
 import Reception
 import SASL
 
 /// `"authentication"`: who may submit mail.
 extension HubConfigurationReader {
-    ///
-    /// - Parameter directory: where users may be.
-    func authentication(_ directory: LDAPSettings?) -> AuthenticationSettings {
+    /// - Parameters:
+    ///   - directory: where users may be.
+    ///   - tokens: what checks the tokens of users, where they are taken.
+    func authentication(_ directory: LDAPSettings?, tokens: inout TokenVerifier?) -> AuthenticationSettings {
         var settings = AuthenticationSettings()
         guard let section = self.root.section("authentication") else { return settings }
         let expected = SASLMechanism.allCases.map { "\"\($0.rawValue)\"" }.joined(separator: ", ")
@@ -18,6 +20,7 @@ extension HubConfigurationReader {
             settings.mechanisms = names
         }
         settings.senders = section.enumeration("senders", default: SenderRule.own)
+        tokens = section.section("oauth").flatMap(self.tokens)
         settings.usesDirectory = section.boolean("directory", default: false)
         if settings.usesDirectory { self.checkSecrecyOfUsers(directory, section) }
         guard let path = section.filePath("users") else { return settings }
@@ -28,6 +31,37 @@ extension HubConfigurationReader {
             section.report(error.description, at: "users", fix: error.fix)
         }
         return settings
+    }
+
+    /// `"oauth"` of `"authentication"`.
+    private func tokens(_ section: ConfigurationSection) -> TokenVerifier? {
+        let issuer = section.requiredString("issuer")
+        let audience = section.requiredString("audience")
+        let claim = section.optionalString("userClaim") ?? "email"
+        let scope = section.optionalString("scope")
+        if scope?.contains(where: \.isWhitespace) == true {
+            section.report("more than one word", at: "scope", fix: "name the one that allows to send mail")
+        }
+        if !section.has("keys") { _ = section.requiredString("keys") }
+        guard let path = section.filePath("keys") else { return nil }
+        do {
+            let keys = try KeySetFile.read(path)
+            let settings = TokenSettings(
+                issuer: issuer,
+                audience: audience,
+                userClaim: claim,
+                scope: scope,
+                keysPath: path
+            )
+            return TokenVerifier(settings, keys: keys)
+        } catch {
+            section.report(
+                "\"\(path)\" \(error)",
+                at: "keys",
+                fix: "save there what the issuer's jwks_uri shows: its public keys, as JSON"
+            )
+            return nil
+        }
     }
 
     /// Users' passwords go to the directory over TLS only, or within this host.

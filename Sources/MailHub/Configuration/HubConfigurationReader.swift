@@ -3,6 +3,7 @@ import Foundation
 import Logging
 public import MailHubPlugin
 import MailQueue
+import OAuth
 import Reception
 import SMTP
 
@@ -72,7 +73,8 @@ struct HubConfigurationReader {
         let dns = self.dns()
         let mtaSTS = self.mtaSTS()
         let directory = self.directory()
-        let authentication = self.authentication(directory)
+        var tokens: TokenVerifier?
+        let authentication = self.authentication(directory, tokens: &tokens)
         let plugins = self.plugins(PluginSurroundings(servedDomains: Set(domains.keys), directory: directory))
         let logging = self.logging()
         let delivery = self.delivery()
@@ -101,6 +103,7 @@ struct HubConfigurationReader {
             dns: dns,
             mtaSTS: mtaSTS,
             authentication: authentication,
+            tokens: tokens,
             directory: directory,
             plugins: plugins,
             logging: logging,

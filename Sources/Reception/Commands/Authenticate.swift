@@ -7,12 +7,14 @@ import TransportSecurity
 /// What a client claims about itself, once its mechanism has come to an end.
 enum AuthenticationClaimed: Sendable {
     case password(SASLMechanism, PasswordClaim)
+    /// A token is to speak for it; where it does not, the exchange goes on.
+    case token(TokenClaim, SASLServer)
     /// Its certificate is to speak for it; with whom it wants to act as.
     case certificate(authorization: String?)
     /// SCRAM has shown it.
     case proved(user: String, authorization: String?)
-    /// It is wrong: SCRAM has shown that.
-    case wrong(user: String)
+    /// It is wrong: the exchange has shown that.
+    case wrong(user: String?)
 }
 
 /// AUTH (RFC 4954).
@@ -49,6 +51,7 @@ extension SMTPSession {
         return settings.mechanisms.filter { mechanism in
             switch mechanism {
             case .plain, .login: isProtected && takesPasswords
+            case .oauthBearer, .xoauth2: isProtected && settings.tokens != nil
             case .scramSHA256: settings.accounts != nil
             case .scramSHA256Plus: settings.accounts != nil && !self.bindings.isEmpty
             case .external: self.certificateIdentity != nil
@@ -113,7 +116,7 @@ extension SMTPSession {
         if let refusal = self.sequence.authenticate() { return refusal }
         guard self.identity == nil else { return .authenticatedAlready }
         let isPossible = self.settings.authentication.mechanisms.contains { $0.rawValue == name }
-        let needsTLS = SASLMechanism(rawValue: name)?.sendsPassword ?? false
+        let needsTLS = SASLMechanism(rawValue: name)?.sendsSecret ?? false
         if isPossible, needsTLS, self.security == nil, !self.settings.authentication.allowsClearText {
             return .encryptionRequired
         }
@@ -179,6 +182,7 @@ extension SMTPSession {
                 return nil
             }
             return self.goOn(exchange.keys(keys), exchange)
+        case .checkToken(let claim): return .authenticate(.token(claim, exchange))
         case .checkPassword(let claim): return .authenticate(.password(exchange.mechanism, claim))
         case .proved(let user, let authorization):
             return .authenticate(.proved(user: user, authorization: authorization))
@@ -198,6 +202,8 @@ extension SMTPSession {
         case wrong(String)
         case locked
         case unavailable(String)
+        /// The client is told why, and then that it is wrong.
+        case goOn(SASLStep, SASLServer, reason: String)
     }
 
     /// Looks into a claim, and answers AUTH.
@@ -205,7 +211,9 @@ extension SMTPSession {
         let user: String? =
             switch claim {
             case .password(_, let claim): claim.user
-            case .proved(let user, _), .wrong(let user): user
+            case .proved(let user, _): user
+            case .token(let claim, _): claim.user
+            case .wrong(let user): user
             case .certificate: nil
             }
         let verdict = await self.verdict(on: claim, user)
@@ -225,6 +233,9 @@ extension SMTPSession {
             )
             if delay > .zero { await self.pause(for: delay) }
             self.refuse(.authenticationFailed)
+        case .goOn(let step, let exchange, let reason):
+            self.logger.notice("token refused", metadata: ["user-claimed": "\(user ?? "")", "error": "\(reason)"])
+            _ = self.goOn(step, exchange)
         case .locked:
             self.logger.notice("too many failed authentications", metadata: ["user-claimed": "\(user ?? "")"])
             self.refuse(.authenticationLocked)
@@ -240,7 +251,8 @@ extension SMTPSession {
             return .locked
         }
         switch claim {
-        case .wrong: return .wrong("wrong password")
+        case .wrong: return .wrong("wrong credentials")
+        case .token(let claim, let exchange): return await self.verdict(on: claim, exchange)
         case .certificate(let authorization):
             guard let identity = self.certificateIdentity else { return .wrong("no verified certificate") }
             return Self.verdict(identity, authorization)
@@ -253,6 +265,16 @@ extension SMTPSession {
     private static func verdict(_ user: String, _ authorization: String?) -> Verdict {
         guard let authorization, authorization != user else { return .accepted(identity: user) }
         return .wrong("may not act as \(authorization)")
+    }
+
+    private func verdict(on claim: TokenClaim, _ exchange: SASLServer) async -> Verdict {
+        guard let check = self.settings.authentication.tokens else { return .unavailable("no tokens are known") }
+        switch await check(claim.token) {
+        case .valid(let user) where claim.user == nil || claim.user == user: return .accepted(identity: user)
+        case .valid(let user):
+            return .goOn(exchange.tokenRefused(), exchange, reason: "the token is for \(user)")
+        case .invalid(let reason): return .goOn(exchange.tokenRefused(), exchange, reason: reason)
+        }
     }
 
     /// Asks the plugins, then the file of users, then the directory.
@@ -327,6 +349,13 @@ extension SMTPSession {
                 )
             }
         return isAllowed ? nil : .senderNotYours
+    }
+}
+
+extension ListenerSettings {
+    /// The longest command line: AUTH with its initial response may be as long as any response (RFC 4954 section 4).
+    var longestLine: Int {
+        self.role == .submission ? CommandLineFraming.longestResponse : CommandLineFraming.longestLine
     }
 }
 

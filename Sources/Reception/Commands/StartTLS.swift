@@ -92,7 +92,7 @@ extension SMTPSession {
             )
         }
         self.input = ByteBuffer()
-        self.framing = CommandLineFraming()
+        self.framing = CommandLineFraming(limit: self.listener.longestLine)
         self.transactionWasReset()
         self.identity = nil
         self.ownAddresses = []

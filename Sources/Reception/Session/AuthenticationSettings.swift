@@ -25,6 +25,8 @@ package struct AuthenticationSettings: Equatable, Sendable {
     package var usesDirectory = false
     /// Asks the directory: finds the user's addresses where the password is right, and nothing where it is wrong.
     package var directory: (@Sendable (PasswordClaim) async -> Lookup<[String]>)?
+    /// Says whom a token is for; `nil` where none is taken.
+    package var tokens: (@Sendable (String) async -> TokenVerdict)?
     /// Passwords in the clear: for tests in memory alone, never from config.json.
     package var allowsClearText = false
 

@@ -59,7 +59,7 @@ package actor SMTPSession {
     let isRelayClient: Bool
 
     var sequence: CommandSequence
-    var framing = CommandLineFraming()
+    var framing: CommandLineFraming
     var mode = InputMode.commands
     var input = ByteBuffer()
     var output = ByteBuffer()
@@ -115,6 +115,7 @@ package actor SMTPSession {
         self.lastActivity = channel.eventLoop.now
         self.clientAddress = clientAddress
         self.listener = listener
+        self.framing = CommandLineFraming(limit: listener.longestLine)
         self.settings = settings
         self.services = services
         self.rates = rates
