@@ -77,6 +77,8 @@ final class ScriptedHub: ControlHandler {
         )
     }
 
+    func tlsReports(_ domain: String?) async throws -> PluginAnswer { PluginAnswer(lines: [domain ?? "all"]) }
+
     func pluginList() async throws -> [PluginEntry] {
         [PluginEntry(name: "SizeLimits", stages: ["sender", "message"], onFailure: "defer", calls: 7)]
     }

@@ -30,7 +30,9 @@ struct HubOutageTests {
         ]
     }
 
-    @Test("stopping slapd under load loses nothing and refuses nobody wrongly; `directory test` says what is seen")
+    @Test(
+        "S4511-10-01: stopping slapd under load loses nothing and refuses nobody wrongly; `directory test` says what is seen"
+    )
     func outage() async throws {
         try await onThread {
             guard let server = try Slapd.start(Entries.tree + Entries.people(10_000)) else { return }

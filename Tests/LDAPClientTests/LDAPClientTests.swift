@@ -10,7 +10,9 @@ struct LDAPClientTests {
         try await onThread { try Slapd.start(Entries.tree + Entries.referral + Entries.people(people)) }
     }
 
-    @Test("found, not found and unavailable are three answers; the answering server is named")
+    @Test(
+        "S4511-4.1.10-01: found, not found and unavailable are three answers; a referral is the last; the server is named"
+    )
     func threeAnswers() async throws {
         guard let server = try await Self.server() else { return }
         let directory = try Entries.directory([server.url])
@@ -62,7 +64,7 @@ struct LDAPClientTests {
         "person1@example.org\\", "\u{7F}", String(repeating: "x", count: 5000),
     ]
 
-    @Test("addresses cannot change a filter")
+    @Test("S4515-3-01: addresses cannot change a filter")
     func hostileAddresses() async throws {
         guard let server = try await Self.server() else { return }
         let directory = try Entries.directory([server.url])
@@ -151,7 +153,7 @@ struct LDAPClientTests {
         ),
     ]
 
-    @Test("RFC 4513: who is let in, and over what")
+    @Test("S4513-3.1.3-01: who is let in, and over what")
     func binds() async throws {
         guard let server = try await Self.server() else { return }
         for login in Self.logins {

@@ -93,6 +93,7 @@ struct GoodConfigurationTests {
         )
         #expect(read.mtaSTS?.port == 4443 && read.mtaSTS?.timeLimit == .seconds(7))
         #expect(read.tokens?.settings.userClaim == "sub" && read.tokens?.settings.scope == "smtp")
+        #expect(read.tlsReports?.organization == "Example" && read.tlsReports?.contact == Mailbox("tls@example.org"))
         #expect(read.plugins.map(\.name) == ["known", "SizeLimits"])
         let known = try #require(read.plugins.first)
         #expect(known.timeLimit == .seconds(1) && known.timeLimits == [.recipient: .seconds(2)])
@@ -260,6 +261,10 @@ let everythingSet = """
           "keys": "\(keySet)"
         } },
       "dns": { "servers": ["127.0.0.1@5353", "::1"], "ipv6": false, "timeout": "3s", "trustAnchor": "\(trustAnchor)" },
+      "tlsReports": {
+        "enabled": true, "organization": "Example", "contact": "tls@example.org",
+        "authorities": "/etc/ssl/certs/ca-certificates.crt"
+      },
       "mtaSTS": { "port": 4443, "timeout": "7s", "authorities": "/etc/ssl/certs/ca-certificates.crt", "enabled": true },
       "plugins": [
         {

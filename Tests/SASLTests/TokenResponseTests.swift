@@ -46,7 +46,7 @@ struct TokenResponseTests {
         }
     }
 
-    @Test("a token that is refused: the client is told, and answers, whatever it is")
+    @Test("S7628-3.2.3-01: a token that is refused: the client is told, and answers, whatever it is")
     func refused() {
         for answer in [[UInt8(1)], [], Array("anything".utf8)] {
             var server = SASLServer(.xoauth2, binding: SCRAMBinding(), nonce: [])

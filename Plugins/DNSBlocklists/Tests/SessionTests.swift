@@ -5,7 +5,9 @@ import Testing
 
 @Suite("DNSBlocklists: what the client sees")
 struct DNSBlocklistSessionTests {
-    @Test("a listed client reaches nobody but the postmaster; the log has the reason, the reply has not")
+    @Test(
+        "S5321-4.5.1-03: a listed client reaches nobody but the postmaster; the log has the reason, the reply has not"
+    )
     func refused() async throws {
         let hub = try TestHub([.init(DNSBlocklists.self, #"{"lists": [{"zone": "bad.example"}], "testEvery": "0s"}"#)])
         hub.resolver.set(addresses: .found([.ipv4(0x7F00_0002)]), of: "99.2.0.192.bad.example")

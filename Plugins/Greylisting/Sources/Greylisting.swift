@@ -80,9 +80,10 @@ public struct Greylisting: RecipientHook, DataHook {
         return true
     }
 
-    /// RFC 6647 section 5 leaves the code open; 4.7.1 says "for now, by policy" (RFC 3463 section 3.8).
+    /// 450 is for policy (RFC 5321 section 4.2.3), 451 for errors of our own; 4.7.1 says "for now, by policy" (RFC 3463 section
+    /// 3.8).
     private static let comeBack = Reply(
-        451,
+        450,
         EnhancedStatusCode(7, 1),
         "Not taken yet, please try again in a few minutes"
     )

@@ -18,129 +18,137 @@ struct GreylistingTests {
         var configuration = "{}"
         let attempts: [Attempt]
     }
-    static let later = "451 4.7.1"
+    static let later = "450 4.7.1"
 
-    @Test(arguments: [
-        Story(
-            testDescription: "a retry after the delay passes, and goes on passing",
-            attempts: [
-                .init(answer: later), .init(after: .seconds(299), answer: later),
-                .init(after: .seconds(1), answer: "next"),
-                .init(after: .seconds(35 * 86_400), answer: "next"),
-                .init(after: .seconds(35 * 86_400), answer: "next"),
-                .init(after: .seconds(37 * 86_400), answer: later),
-            ]
-        ),
-        Story(
-            testDescription: "a retry after the window is a new message (section 5, item 2)",
-            attempts: [
-                .init(answer: later), .init(after: .seconds(2 * 86_400 + 1), answer: later),
-                .init(after: .seconds(300), answer: "next"),
-            ]
-        ),
-        Story(
-            testDescription: "an early retry does not prolong the delay or the window",
-            configuration: #"{"delay": "10s", "window": "20s", "lifetime": "1m"}"#,
-            attempts: [
-                .init(answer: later), .init(after: .seconds(9), answer: later),
-                .init(after: .seconds(12), answer: later),
-                .init(after: .seconds(9), answer: later), .init(after: .seconds(1), answer: "next"),
-            ]
-        ),
-        Story(
-            testDescription: "a cluster of senders is one client (section 5, item 5)",
-            attempts: [
-                .init(answer: later), .init(after: .seconds(300), client: "192.0.2.254", answer: "next"),
-                .init(client: "192.0.3.1", answer: later), .init(client: "2001:db8::1", answer: later),
-                .init(after: .seconds(300), client: "2001:db8::ffff:0:1", answer: "next"),
-                .init(client: "2001:db8:0:1::1", answer: later),
-            ]
-        ),
-        Story(
-            testDescription: "networks as configured",
-            configuration: #"{"network": {"ipv4": 32, "ipv6": 48}}"#,
-            attempts: [
-                .init(answer: later), .init(after: .seconds(300), client: "192.0.2.2", answer: later),
-                .init(client: "2001:db8:0:1::1", answer: later),
-                .init(after: .seconds(300), client: "2001:db8:0:2::1", answer: "next"),
-            ]
-        ),
-        Story(
-            testDescription: "another sender or recipient is another triplet; case does not matter",
-            attempts: [
-                .init(answer: later), .init(after: .seconds(300), sender: "eve@example.com", answer: later),
-                .init(recipient: "eve@example.org", answer: later),
-                .init(sender: "ANN@Example.COM", recipient: "BOB@example.ORG", answer: "next"),
-            ]
-        ),
-        Story(
-            testDescription: "what lists and signers change in the sender is no difference (section 4.2)",
-            attempts: [
-                .init(sender: "list-123-bob=x@lists.example", answer: later),
-                .init(after: .seconds(300), sender: "list-4-bob=x@lists.example", answer: "next"),
-                .init(sender: "prvs=0123abcdef=carl@example.com", answer: later),
-                .init(after: .seconds(300), sender: "prvs=9999aaaaaa=carl+tag@example.com", answer: "next"),
-            ]
-        ),
-        Story(
-            testDescription: "a network that has passed often enough is allowed, and forgotten after its lifetime",
-            configuration: #"{"allowAfter": 2}"#,
-            attempts: [
-                .init(sender: "a@example.com", answer: later), .init(sender: "b@example.com", answer: later),
-                .init(after: .seconds(300), sender: "a@example.com", answer: "next"),
-                .init(sender: "a@example.com", answer: "next"), .init(sender: "c@example.com", answer: later),
-                .init(sender: "b@example.com", answer: "next"), .init(sender: "d@example.com", answer: "next"),
-                .init(client: "198.51.100.1", sender: "d@example.com", answer: later),
-                .init(after: .seconds(20 * 86_400), sender: "e@example.com", answer: "next"),
-                .init(after: .seconds(20 * 86_400), sender: "f@example.com", answer: "next"),
-                .init(after: .seconds(37 * 86_400), sender: "g@example.com", answer: later),
-            ]
-        ),
-        Story(
-            testDescription: "without an automatic list every triplet proves itself",
-            configuration: #"{"allowAfter": 0}"#,
-            attempts: [
-                .init(answer: later), .init(after: .seconds(300), answer: "next"),
-                .init(sender: "b@example.com", answer: later),
-            ]
-        ),
-        Story(
-            testDescription: "the table is full: mail is taken rather than deferred for ever",
-            configuration: #"{"mostEntries": 2, "allowAfter": 0}"#,
-            attempts: [
-                .init(sender: "a@example.com", answer: later), .init(sender: "b@example.com", answer: later),
-                .init(sender: "c@example.com", answer: "next"), .init(sender: "a@example.com", answer: later),
-                .init(after: .seconds(300), sender: "b@example.com", answer: "next"),
-                .init(after: .seconds(3 * 86_400), sender: "c@example.com", answer: later),
-            ]
-        ),
-        Story(
-            testDescription: "exemptions",
-            configuration: #"""
-                {"exempt": {"networks": ["198.51.100.0/24"], "senderDomains": ["friend.example"],
-                 "recipients": ["postmaster", "abuse@example.org", "@open.example.org"]}}
-                """#,
-            attempts: [
-                .init(client: "198.51.100.7", answer: "next"), .init(sender: "x@friend.example", answer: "next"),
-                .init(sender: "x@mail.FRIEND.example", answer: "next"),
-                .init(sender: "x@afriend.example", answer: later),
-                .init(recipient: "Postmaster@example.net", answer: "next"),
-                .init(recipient: "ABUSE@example.org", answer: "next"),
-                .init(recipient: "abuse@example.net", answer: later),
-                .init(recipient: "any@open.example.org", answer: "next"),
-            ]
-        ),
-        Story(
-            testDescription: "hostile addresses are told apart and kept whole",
-            attempts: [
-                .init(sender: #""x@y z"@w.example"#, recipient: "q@example.org", answer: later),
-                .init(after: .seconds(300), sender: "x@y.example", recipient: #""z\"@w q"@example.org"#, answer: later),
-                .init(sender: "12345@example.com", answer: later),
-                .init(sender: "+@example.com", answer: later),
-                .init(sender: String(repeating: "\u{e9}", count: 32) + "@example.com", answer: later),
-            ]
-        ),
-    ])
+    @Test(
+        "S6647-5-01, S6647-5-02, S6647-5-03: retries",
+        arguments: [
+            Story(
+                testDescription: "a retry after the delay passes, and goes on passing",
+                attempts: [
+                    .init(answer: later), .init(after: .seconds(299), answer: later),
+                    .init(after: .seconds(1), answer: "next"),
+                    .init(after: .seconds(35 * 86_400), answer: "next"),
+                    .init(after: .seconds(35 * 86_400), answer: "next"),
+                    .init(after: .seconds(37 * 86_400), answer: later),
+                ]
+            ),
+            Story(
+                testDescription: "a retry after the window is a new message (section 5, item 2)",
+                attempts: [
+                    .init(answer: later), .init(after: .seconds(2 * 86_400 + 1), answer: later),
+                    .init(after: .seconds(300), answer: "next"),
+                ]
+            ),
+            Story(
+                testDescription: "an early retry does not prolong the delay or the window",
+                configuration: #"{"delay": "10s", "window": "20s", "lifetime": "1m"}"#,
+                attempts: [
+                    .init(answer: later), .init(after: .seconds(9), answer: later),
+                    .init(after: .seconds(12), answer: later),
+                    .init(after: .seconds(9), answer: later), .init(after: .seconds(1), answer: "next"),
+                ]
+            ),
+            Story(
+                testDescription: "a cluster of senders is one client (section 5, item 5)",
+                attempts: [
+                    .init(answer: later), .init(after: .seconds(300), client: "192.0.2.254", answer: "next"),
+                    .init(client: "192.0.3.1", answer: later), .init(client: "2001:db8::1", answer: later),
+                    .init(after: .seconds(300), client: "2001:db8::ffff:0:1", answer: "next"),
+                    .init(client: "2001:db8:0:1::1", answer: later),
+                ]
+            ),
+            Story(
+                testDescription: "networks as configured",
+                configuration: #"{"network": {"ipv4": 32, "ipv6": 48}}"#,
+                attempts: [
+                    .init(answer: later), .init(after: .seconds(300), client: "192.0.2.2", answer: later),
+                    .init(client: "2001:db8:0:1::1", answer: later),
+                    .init(after: .seconds(300), client: "2001:db8:0:2::1", answer: "next"),
+                ]
+            ),
+            Story(
+                testDescription: "another sender or recipient is another triplet; case does not matter",
+                attempts: [
+                    .init(answer: later), .init(after: .seconds(300), sender: "eve@example.com", answer: later),
+                    .init(recipient: "eve@example.org", answer: later),
+                    .init(sender: "ANN@Example.COM", recipient: "BOB@example.ORG", answer: "next"),
+                ]
+            ),
+            Story(
+                testDescription: "what lists and signers change in the sender is no difference (section 4.2)",
+                attempts: [
+                    .init(sender: "list-123-bob=x@lists.example", answer: later),
+                    .init(after: .seconds(300), sender: "list-4-bob=x@lists.example", answer: "next"),
+                    .init(sender: "prvs=0123abcdef=carl@example.com", answer: later),
+                    .init(after: .seconds(300), sender: "prvs=9999aaaaaa=carl+tag@example.com", answer: "next"),
+                ]
+            ),
+            Story(
+                testDescription: "a network that has passed often enough is allowed, and forgotten after its lifetime",
+                configuration: #"{"allowAfter": 2}"#,
+                attempts: [
+                    .init(sender: "a@example.com", answer: later), .init(sender: "b@example.com", answer: later),
+                    .init(after: .seconds(300), sender: "a@example.com", answer: "next"),
+                    .init(sender: "a@example.com", answer: "next"), .init(sender: "c@example.com", answer: later),
+                    .init(sender: "b@example.com", answer: "next"), .init(sender: "d@example.com", answer: "next"),
+                    .init(client: "198.51.100.1", sender: "d@example.com", answer: later),
+                    .init(after: .seconds(20 * 86_400), sender: "e@example.com", answer: "next"),
+                    .init(after: .seconds(20 * 86_400), sender: "f@example.com", answer: "next"),
+                    .init(after: .seconds(37 * 86_400), sender: "g@example.com", answer: later),
+                ]
+            ),
+            Story(
+                testDescription: "without an automatic list every triplet proves itself",
+                configuration: #"{"allowAfter": 0}"#,
+                attempts: [
+                    .init(answer: later), .init(after: .seconds(300), answer: "next"),
+                    .init(sender: "b@example.com", answer: later),
+                ]
+            ),
+            Story(
+                testDescription: "the table is full: mail is taken rather than deferred for ever",
+                configuration: #"{"mostEntries": 2, "allowAfter": 0}"#,
+                attempts: [
+                    .init(sender: "a@example.com", answer: later), .init(sender: "b@example.com", answer: later),
+                    .init(sender: "c@example.com", answer: "next"), .init(sender: "a@example.com", answer: later),
+                    .init(after: .seconds(300), sender: "b@example.com", answer: "next"),
+                    .init(after: .seconds(3 * 86_400), sender: "c@example.com", answer: later),
+                ]
+            ),
+            Story(
+                testDescription: "exemptions",
+                configuration: #"""
+                    {"exempt": {"networks": ["198.51.100.0/24"], "senderDomains": ["friend.example"],
+                     "recipients": ["postmaster", "abuse@example.org", "@open.example.org"]}}
+                    """#,
+                attempts: [
+                    .init(client: "198.51.100.7", answer: "next"), .init(sender: "x@friend.example", answer: "next"),
+                    .init(sender: "x@mail.FRIEND.example", answer: "next"),
+                    .init(sender: "x@afriend.example", answer: later),
+                    .init(recipient: "Postmaster@example.net", answer: "next"),
+                    .init(recipient: "ABUSE@example.org", answer: "next"),
+                    .init(recipient: "abuse@example.net", answer: later),
+                    .init(recipient: "any@open.example.org", answer: "next"),
+                ]
+            ),
+            Story(
+                testDescription: "hostile addresses are told apart and kept whole",
+                attempts: [
+                    .init(sender: #""x@y z"@w.example"#, recipient: "q@example.org", answer: later),
+                    .init(
+                        after: .seconds(300),
+                        sender: "x@y.example",
+                        recipient: #""z\"@w q"@example.org"#,
+                        answer: later
+                    ),
+                    .init(sender: "12345@example.com", answer: later),
+                    .init(sender: "+@example.com", answer: later),
+                    .init(sender: String(repeating: "\u{e9}", count: 32) + "@example.com", answer: later),
+                ]
+            ),
+        ]
+    )
     func answers(_ story: Story) async throws {
         let services = TestServices()
         let plugin = try services.make(Greylisting.self, story.configuration)

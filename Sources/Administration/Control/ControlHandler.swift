@@ -43,6 +43,9 @@ package protocol ControlHandler: Sendable {
     /// Finds out what a delivery would do: a domain, or a host with a port behind a colon.
     func tlsTest(_ target: String) async throws -> TLSReport
 
+    /// The reports on TLS that are yet to be sent, a line of JSON each; of one domain, or of all.
+    func tlsReports(_ domain: String?) async throws -> PluginAnswer
+
     /// The plugins that run, in the order of config.json.
     func pluginList() async throws -> [PluginEntry]
 

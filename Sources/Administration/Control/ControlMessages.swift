@@ -23,6 +23,8 @@ package enum ControlRequest: Codable, Hashable, Sendable {
     case reload
     /// What a delivery to a domain, or to a host with a port, would do now.
     case tlsTest(target: String)
+    /// The reports on TLS that are yet to be sent, to all domains or one.
+    case tlsReports(domain: String?)
     /// The plugins that run, and how they fare.
     case pluginList
     /// Asks or tells a plugin something.
@@ -31,7 +33,7 @@ package enum ControlRequest: Codable, Hashable, Sendable {
     /// Whether the hub is another one afterwards: such requests are always logged.
     var changesSomething: Bool {
         switch self {
-        case .status, .queueList, .queueShow, .tlsTest, .pluginList: false
+        case .status, .queueList, .queueShow, .tlsTest, .tlsReports, .pluginList: false
         case .queueRetry, .queueHold, .queueRelease, .queueDelete, .queueSuspend, .queueResume, .reload, .pluginRun:
             true
         }

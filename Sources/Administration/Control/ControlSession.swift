@@ -77,6 +77,8 @@ struct ControlSession {
                 responses = [.reloaded(try await self.handler.reload())]
             case .tlsTest(let target):
                 responses = [.tls(try await self.handler.tlsTest(target))]
+            case .tlsReports(let domain):
+                responses = [.answer(try await self.handler.tlsReports(domain))]
             case .pluginList:
                 responses = try await self.handler.pluginList().map { .plugin($0) }
             case .pluginRun(let name, let request):

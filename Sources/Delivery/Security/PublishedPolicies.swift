@@ -1,16 +1,20 @@
 import Logging
 import MailQueue
 import SMTP
+import TransportSecurity
 
 /// Where the sending side learns how domains want their hosts to be known.
 package struct PublishedPolicies: Sendable {
     package let dane: DANELookup
     /// `nil` where MTA-STS is switched off.
     package let sts: STSPolicies?
+    /// Who reports to domains how connections came out; `nil` where nobody does.
+    package let results: (any TLSResultObserver)?
 
-    package init(dane: DANELookup, sts: STSPolicies?) {
+    package init(dane: DANELookup, sts: STSPolicies?, results: (any TLSResultObserver)? = nil) {
         self.dane = dane
         self.sts = sts
+        self.results = results
     }
 }
 
@@ -27,6 +31,14 @@ struct DeliverySecurity {
     private let logger: Logger
     /// The domain's MTA-STS policy, once it was asked for.
     private var sts: STSPolicies.Answer?
+    /// What was found for the present host, for reports.
+    private var finding = Finding()
+
+    private struct Finding {
+        var policy = TLSResult.Policy.none
+        var failure: TLSResult.Failure?
+        var reason = ""
+    }
 
     init(
         _ settings: SMTPTransport.Settings,
@@ -47,6 +59,7 @@ struct DeliverySecurity {
     ///
     /// - Throws: `TransportFailure` where the host is not to be used.
     mutating func requirement(for hop: NextHop) async throws(TransportFailure) -> HopTLS {
+        self.finding = Finding()
         if self.needsPromise(of: hop) { return try await self.strict(hop) }
         // What the recipient's domain asks for is left aside (RFC 8689 section 4.2.2), what the route says is not.
         if self.destination.tls == .optional, self.policy == .may || self.policy == .encrypt { return self.least }
@@ -60,6 +73,7 @@ struct DeliverySecurity {
         case .unusable where self.policy != .dane: return .encrypt
         case .none where self.policy != .dane: return try await self.withoutDANE(hop)
         case .unusable, .none, .unavailable:
+            self.found(.daneRequired, "no TLSA records")
             throw Self.unusable(hop, "DANE is required, and no signed zone has TLSA records of it")
         }
     }
@@ -97,8 +111,18 @@ struct DeliverySecurity {
         return names.isEmpty ? [HopTLS.name(of: hop)] : names
     }
 
-    private func associations(of hop: NextHop) async throws(TransportFailure) -> DANELookup.Answer {
+    private mutating func associations(of hop: NextHop) async throws(TransportFailure) -> DANELookup.Answer {
         let answer = await self.published.dane.associations(of: hop)
+        switch answer {
+        case .found(let associations): self.finding.policy = .tlsa(associations.records)
+        case .unusable:
+            self.finding.policy = .tlsa([])
+            self.found(.tlsaInvalid, "no usable TLSA record")
+        case .unavailable:
+            self.finding.policy = .tlsa([])
+            self.found(.dnssecInvalid, "no answer about TLSA records")
+        case .none: break
+        }
         guard case .unavailable(let why) = answer else { return answer }
         self.logger.warning("no answer about TLSA records", metadata: ["host": "\(hop.host)", "error": "\(why)"])
         throw Self.unusable(hop, "the DNS does not say whether there are TLSA records")
@@ -109,6 +133,7 @@ struct DeliverySecurity {
         let isListed = policy.allows(hop.host)
         guard policy.mode == .enforce else {
             if !isListed {
+                self.found(.validationFailure, "the host is not in the policy")
                 self.logger.info(
                     "MTA-STS policy in testing mode does not list the host",
                     metadata: ["host": "\(hop.host)", "destination": "\(self.destination)"]
@@ -117,6 +142,7 @@ struct DeliverySecurity {
             return self.least
         }
         guard isListed else {
+            self.found(.validationFailure, "the host is not in the policy")
             throw Self.unusable(hop, "the MTA-STS policy of \(self.destination.domain) does not list this host")
         }
         return .mtaSTS
@@ -130,7 +156,12 @@ struct DeliverySecurity {
         self.sts = answer
         switch answer {
         case .none: return nil
-        case .policy(let policy): return policy
+        case .failed(let failure):
+            self.found(failure, "")
+            return nil
+        case .policy(let policy):
+            self.finding.policy = .sts(policy)
+            return policy
         case .unavailable(let why):
             self.logger.warning(
                 "no answer about the MTA-STS policy",
@@ -138,6 +169,49 @@ struct DeliverySecurity {
             )
             throw Self.unusable(hop, "it is not known whether \(self.destination.domain) has an MTA-STS policy")
         }
+    }
+
+    private mutating func found(_ failure: TLSResult.Failure, _ reason: String) {
+        self.finding.failure = failure
+        self.finding.reason = reason
+    }
+
+    /// Tells who reports it how the connection to the present host came out.
+    ///
+    /// - Parameters:
+    ///   - refusal: why there is no TLS, where there is none.
+    ///   - parameters: of the connection; `nil` where there is none, or it is in the clear.
+    func report(_ hop: NextHop, _ refusal: TLSRefusal?, _ parameters: TLSParameters?) {
+        // Mail that does not care, reports among it, says nothing about the domain (RFC 8460 section 3).
+        guard let results = self.published.results, !self.destination.domain.isEmpty, self.policy != .none,
+            self.destination.tls != .optional, case .ip(let address, _) = hop.address
+        else { return }
+        var (failure, reason) = (self.finding.failure, self.finding.reason)
+        if let refusal {
+            (failure, reason) = (refusal.failure, refusal.reply.text)
+        } else if failure == nil, case .sts(let policy) = self.finding.policy, policy.mode == .testing,
+            case .failed(let doubt) = parameters?.verification
+        {
+            (failure, reason) = (TLSResult.Failure(doubt), doubt.description)
+        } else if failure == nil, parameters == nil {
+            (failure, reason) = (.startTLSNotSupported, "STARTTLS is not offered")
+        }
+        results.note(
+            TLSResult(
+                domain: self.destination.domain,
+                policy: self.finding.policy,
+                host: hop.host,
+                address: "\(address)",
+                failure: failure,
+                reason: reason
+            )
+        )
+    }
+
+    /// The host is not used for reasons that are the domain's.
+    func reportUnused(_ hop: NextHop) {
+        guard self.finding.failure != nil else { return }
+        self.report(hop, nil, nil)
     }
 
     /// The message must not go there, and may come back (RFC 8689 section 4.2.1).

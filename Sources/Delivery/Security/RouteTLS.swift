@@ -55,19 +55,27 @@ package struct RouteTLS: Hashable, Sendable {
 /// A server that has not come up to the policy: there is no mail for it over this connection.
 struct TLSRefusal: Error {
     let reply: Reply
+    /// For reports.
+    let failure: TLSResult.Failure
 
     /// The server cannot TLS, or does not want to (RFC 3463: X.7.4, security features not supported).
     static func notOffered(by host: String) -> TLSRefusal {
-        TLSRefusal(reply: Reply(451, .init(7, 4), "\(host): TLS is required, and STARTTLS is not offered"))
+        TLSRefusal(
+            reply: Reply(451, .init(7, 4), "\(host): TLS is required, and STARTTLS is not offered"),
+            failure: .startTLSNotSupported
+        )
     }
 
     /// The server has answered STARTTLS with something else than 220.
     static func refused(by host: String, _ reply: Reply) -> TLSRefusal {
-        TLSRefusal(reply: Reply(451, .init(7, 4), "\(host): STARTTLS was refused: \(reply.code) \(reply.text)"))
+        TLSRefusal(
+            reply: Reply(451, .init(7, 4), "\(host): STARTTLS was refused: \(reply.code) \(reply.text)"),
+            failure: .startTLSNotSupported
+        )
     }
 
     /// The handshake has failed, or the certificate is not the right one (RFC 3463: X.7.5, cryptographic failure).
     static func failed(_ host: String, _ failure: TLSFailure) -> TLSRefusal {
-        TLSRefusal(reply: Reply(451, .init(7, 5), "\(host): \(failure)"))
+        TLSRefusal(reply: Reply(451, .init(7, 5), "\(host): \(failure)"), failure: TLSResult.Failure(failure))
     }
 }

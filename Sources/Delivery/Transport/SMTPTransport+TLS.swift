@@ -14,11 +14,21 @@ extension SMTPTransport {
         _ hop: NextHop,
         for destination: Destination,
         on eventLoop: any EventLoop,
-        requiring tls: HopTLS
+        _ security: inout DeliverySecurity
     ) async throws(TransportFailure) -> SMTPTransportSession {
+        let tls: HopTLS
         do {
-            return try await self.open(hop, on: eventLoop, tls: tls)
+            tls = try await security.requirement(for: hop)
+        } catch {
+            security.reportUnused(hop)
+            throw error
+        }
+        do {
+            let session = try await self.open(hop, on: eventLoop, tls: tls)
+            security.report(hop, nil, session.parameters)
+            return session
         } catch let error as TLSRefusal {
+            security.report(hop, error, nil)
             guard !tls.isMandatory else {
                 // Mail with REQUIRETLS does not wait for better times (RFC 8689 section 4.2.1).
                 let isFinal = destination.tls == .required

@@ -67,8 +67,7 @@ package struct SMTPTransport: Transport {
         var security = DeliverySecurity(self.settings, self.published, destination, logger: self.logger)
         for hop in try await self.resolver.nextHops(for: destination) {
             do throws(TransportFailure) {
-                let tls = try await security.requirement(for: hop)
-                let session = try await self.open(hop, for: destination, on: eventLoop, requiring: tls)
+                let session = try await self.open(hop, for: destination, on: eventLoop, &security)
                 guard security.needsPromise(of: hop), !session.offersRequireTLS else { return session }
                 await session.close()
                 throw Self.noPromise(of: hop)
@@ -103,6 +102,7 @@ package struct SMTPTransport: Transport {
             connection: connection,
             host: hop.host,
             capabilities: capabilities,
+            parameters: parameters,
             security: parameters.map(tls.summary) ?? "none",
             settings: self.settings,
             content: self.content

@@ -3,6 +3,7 @@ import MailHubPlugin
 import MailQueue
 import NIOCore
 import SMTP
+import TransportSecurity
 
 /// A connection that has passed EHLO, and the transactions over it; on the connection's event loop.
 actor SMTPTransportSession: TransportSession {
@@ -16,6 +17,8 @@ actor SMTPTransportSession: TransportSession {
     private let capabilities: ServerCapabilities
     /// Whether the server promises to protect what is to be protected, too (RFC 8689).
     nonisolated var offersRequireTLS: Bool { self.capabilities.requireTLS }
+    /// What was agreed on in the handshake; `nil` in the clear.
+    nonisolated let parameters: TLSParameters?
     /// Protocol, cipher and verification of TLS; `nil` in the clear.
     nonisolated let security: String?
     private let settings: SMTPTransport.Settings
@@ -28,6 +31,7 @@ actor SMTPTransportSession: TransportSession {
         connection: SMTPClientConnection,
         host: String,
         capabilities: ServerCapabilities,
+        parameters: TLSParameters?,
         security: String?,
         settings: SMTPTransport.Settings,
         content: ContentDirectory
@@ -35,6 +39,7 @@ actor SMTPTransportSession: TransportSession {
         self.connection = connection
         self.host = host
         self.capabilities = capabilities
+        self.parameters = parameters
         self.security = security
         self.settings = settings
         self.content = content

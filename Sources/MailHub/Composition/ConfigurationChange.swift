@@ -50,6 +50,7 @@ struct ConfigurationChange {
         let isDifferent = [
             ("$.queue", self.atStart.queue != self.new.queue),
             ("$.dns", self.atStart.dns != self.new.dns),
+            ("$.tlsReports", self.atStart.tlsReports != self.new.tlsReports),
             ("$.mtaSTS", self.atStart.mtaSTS != self.new.mtaSTS),
             ("$.control.socket", self.atStart.controlSocket != self.new.controlSocket),
             ("$.eventLoops", self.atStart.eventLoops != self.new.eventLoops),

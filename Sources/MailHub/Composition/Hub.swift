@@ -11,6 +11,7 @@ import NIOCore
 import NIOPosix
 import Reception
 import ServiceLifecycle
+import TLSReports
 import UnixSignals
 
 /// The hub, wired together: the one place that knows every concrete type.
@@ -153,7 +154,20 @@ public enum Hub {
                 logger: logger
             )
         }
-        let published = PublishedPolicies(dane: DANELookup(resolver: resolver), sts: sts)
+        let reporter = configuration.tlsReports.map { settings in
+            TLSReporter(
+                .init(
+                    organization: settings.organization,
+                    contact: settings.contact,
+                    hostname: configuration.host.canonical
+                ),
+                resolver: resolver,
+                store: storage.store(of: "/tls-reports"),
+                clock: clock,
+                logger: logger
+            )
+        }
+        let published = PublishedPolicies(dane: DANELookup(resolver: resolver), sts: sts, results: reporter)
         let derive: @Sendable (HubConfiguration) -> LiveConfiguration.Snapshot = { configuration in
             let passwords = configuration.directory.flatMap { settings in
                 directories.directory(for: settings).map {
@@ -239,7 +253,8 @@ public enum Hub {
                 started: clock.now,
                 clock: clock,
                 reloader: reloader,
-                tls: TLSTest(live: live, resolver: resolver, eventLoops: eventLoops)
+                tls: TLSTest(live: live, resolver: resolver, eventLoops: eventLoops),
+                reporter: reporter
             ),
             group: eventLoops,
             logger: logger
@@ -260,6 +275,16 @@ public enum Hub {
             FileWatch.users(live, pool: pool, logger: logger), FileWatch.tokenKeys(live, pool: pool, logger: logger),
             listeners,
         ]
+        if let reporter, let settings = configuration.tlsReports {
+            let outlet = TLSReportOutlet(
+                settings,
+                queue: queue,
+                resolver: resolver,
+                eventLoops: eventLoops,
+                clock: clock
+            )
+            services.append(TLSReportService(reporter: reporter, outlet: outlet))
+        }
         if let sts { services.insert(STSRefreshService(policies: sts), at: 0) }
         var group = ServiceGroupConfiguration(
             services: services.map { .init(service: $0) },

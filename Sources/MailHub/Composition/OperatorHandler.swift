@@ -6,6 +6,7 @@ import MailHubPlugin
 import MailQueue
 import Reception
 import SMTP
+import TLSReports
 
 /// Does what the operator's commands ask of the running hub.
 struct OperatorHandler: ControlHandler {
@@ -17,6 +18,8 @@ struct OperatorHandler: ControlHandler {
     let clock: any WallClock
     let reloader: Reloader
     let tls: TLSTest
+    /// `nil` where nothing is reported.
+    let reporter: TLSReporter?
 
     func status() async throws -> HubStatus {
         let statistics = try await self.queue.statistics()
@@ -143,6 +146,14 @@ struct OperatorHandler: ControlHandler {
     func reload() async throws -> ReloadReport { try await self.reloader.reload() }
 
     func tlsTest(_ target: String) async throws -> TLSReport { try await self.tls.report(on: target) }
+
+    func tlsReports(_ domain: String?) async throws -> PluginAnswer {
+        guard let reporter = self.reporter else {
+            throw ControlFailure(.notFound, "no reports: add \"tlsReports\": {} to the configuration, and restart")
+        }
+        let reports = try await reporter.reports().filter { domain == nil || $0.domain == domain?.lowercased() }
+        return PluginAnswer(lines: reports.map { String(decoding: $0.json, as: UTF8.self) })
+    }
 
     func pluginList() async throws -> [PluginEntry] {
         self.live.current.configuration.plugins.map { entry in

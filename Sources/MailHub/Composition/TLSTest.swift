@@ -96,6 +96,7 @@ struct TLSTest {
         switch answer {
         case nil: "not asked for"
         case STSPolicies.Answer.none?: "none"
+        case .failed(let failure)?: "none that can be had: \(failure.rawValue)"
         case .unavailable(let why)?: "not known: \(why)"
         case .policy(let policy)?:
             "\(policy.mode.rawValue), for \(policy.maximumAge) s, hosts \(policy.hosts.joined(separator: ", "))"

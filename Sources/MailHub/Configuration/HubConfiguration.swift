@@ -31,6 +31,8 @@ struct HubConfiguration: Sendable {
     var dns: DNSConfiguration
     /// `nil` where it is switched off.
     var mtaSTS: MTASTSConfiguration?
+    /// `nil` where nothing is reported.
+    var tlsReports: TLSReportsConfiguration?
     /// Who may submit mail.
     var authentication: AuthenticationSettings
     /// Checks the tokens of users; `nil` where none are taken.
@@ -101,6 +103,23 @@ extension MTASTSConfiguration: Equatable {
     /// Whether both say the same; what is in the files may differ.
     static func == (left: Self, right: Self) -> Bool {
         left.port == right.port && left.timeLimit == right.timeLimit && left.authorities == right.authorities
+    }
+}
+
+/// `"tlsReports"`.
+struct TLSReportsConfiguration: Sendable {
+    var organization: String
+    var contact: Mailbox
+    /// The authorities that receivers' certificates are checked with; `nil` for those of the system.
+    var authorities: String?
+    let client: ClientTLS
+}
+
+extension TLSReportsConfiguration: Equatable {
+    /// Whether both say the same; what is in the files may differ.
+    static func == (left: Self, right: Self) -> Bool {
+        left.organization == right.organization && left.contact == right.contact
+            && left.authorities == right.authorities
     }
 }
 

@@ -204,3 +204,47 @@ extension HubConfigurationReader {
         }
     }
 }
+
+/// `"tlsReports"`.
+extension HubConfigurationReader {
+    /// What the section says; what it leaves out comes from elsewhere.
+    struct TLSReportsSection {
+        let organization: String?
+        let contact: Mailbox?
+        let authorities: String?
+        let client: ClientTLS
+
+        func configuration(host: Domain, postmaster: Mailbox) -> TLSReportsConfiguration {
+            TLSReportsConfiguration(
+                organization: self.organization ?? host.text,
+                contact: self.contact ?? postmaster,
+                authorities: self.authorities,
+                client: self.client
+            )
+        }
+    }
+
+    /// `nil` where it is switched off.
+    func tlsReports(_ section: ConfigurationSection) -> TLSReportsSection? {
+        let isEnabled = section.boolean("enabled", default: true)
+        let organization = section.optionalString("organization")
+        if let organization, organization.isEmpty || !organization.allSatisfy({ $0.isASCII && !$0.isNewline }) {
+            section.report("not a line of ASCII", at: "organization", fix: "write the organisation's name in one line")
+        }
+        let contact = section.mailbox("contact")
+        let authorities = section.filePath("authorities")
+        do throws(TLSFileProblem) {
+            let client = try ClientTLS(authorities: authorities)
+            guard isEnabled else { return nil }
+            return TLSReportsSection(
+                organization: organization,
+                contact: contact,
+                authorities: authorities,
+                client: client
+            )
+        } catch {
+            section.report("\(error)", at: "authorities", fix: error.fix)
+            return nil
+        }
+    }
+}

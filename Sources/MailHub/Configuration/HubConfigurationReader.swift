@@ -72,6 +72,7 @@ struct HubConfigurationReader {
         let throttles = self.throttles(routes)
         let dns = self.dns()
         let mtaSTS = self.mtaSTS()
+        let reports = self.root.section("tlsReports").map(self.tlsReports)
         let directory = self.directory()
         var tokens: TokenVerifier?
         let authentication = self.authentication(directory, tokens: &tokens)
@@ -102,6 +103,7 @@ struct HubConfigurationReader {
             throttles: throttles,
             dns: dns,
             mtaSTS: mtaSTS,
+            tlsReports: (reports ?? nil)?.configuration(host: host, postmaster: postmaster),
             authentication: authentication,
             tokens: tokens,
             directory: directory,

@@ -9,8 +9,9 @@ struct TLSCommand: AsyncParsableCommand {
         discussion: """
             EXAMPLE:
               mailhub tls test example.net
+              mailhub tls reports
             """,
-        subcommands: [Test.self]
+        subcommands: [Test.self, Reports.self]
     )
 
     /// The command `mailhub tls test`.
@@ -45,6 +46,33 @@ struct TLSCommand: AsyncParsableCommand {
                 if self.json { try Output.json(report) } else { Output.print(report.lines.map(Terminal.harmless)) }
             }
             if !isDeliverable { throw ExitCode.failure }
+        }
+    }
+
+    /// The command `mailhub tls reports`.
+    struct Reports: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "reports",
+            abstract: "Prints the reports on TLS that are yet to be sent.",
+            usage: "mailhub tls reports [<domain>]",
+            discussion: """
+                One line of JSON each, as RFC 8460 has it, today's among them: to the domains that ask for reports in \
+                the DNS. Nothing is sent by this.
+
+                EXAMPLE:
+                  mailhub tls reports example.net
+                """
+        )
+        @OptionGroup var connection: ConnectionOptions
+
+        @Argument(help: "The recipient domain; all of them where it is left out.")
+        var domain: String?
+
+        func run() async throws {
+            try await self.connection.ask(.tlsReports(domain: self.domain)) { response in
+                guard case .answer(let answer) = response else { return }
+                Output.print(answer.lines.map(Terminal.escaped))
+            }
         }
     }
 }

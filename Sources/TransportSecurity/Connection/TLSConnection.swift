@@ -44,7 +44,9 @@ import NIOCore
         unsafe SSL_set_connect_state(ssl)
         unsafe SSL_set_verify(ssl, expectation.isVerified ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nil)
         if let name = expectation.serverName { _ = unsafe COpenSSL_set_host_name(ssl, name) }
-        guard self.associate(expectation) else { throw .untrusted("none of the TLSA records can be used") }
+        guard self.associate(expectation) else {
+            throw .untrusted(CertificateDoubt(.noAssociation, "none of the TLSA records can be used"))
+        }
         guard self.expect(expectation.identities) || !expectation.isVerified else { throw .unavailable }
         if let session = client.sessions.take(expectation.sessionKey) {
             unsafe session.withPointer { _ = unsafe SSL_set_session(ssl, $0) }
@@ -179,8 +181,16 @@ import NIOCore
 
     // MARK: What is known
 
-    private var verifyError: String {
-        unsafe String(cString: X509_verify_cert_error_string(SSL_get_verify_result(self.ssl)))
+    private var verifyError: CertificateDoubt {
+        let result = unsafe SSL_get_verify_result(self.ssl)
+        let kind: CertificateDoubt.Kind =
+            switch Int32(truncatingIfNeeded: result) {
+            case X509_V_ERR_CERT_HAS_EXPIRED: .expired
+            case X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH: .mismatch
+            case X509_V_ERR_DANE_NO_MATCH: .noAssociation
+            default: .untrusted
+            }
+        return CertificateDoubt(kind, unsafe String(cString: X509_verify_cert_error_string(result)))
     }
 
     /// What the handshake has agreed on.

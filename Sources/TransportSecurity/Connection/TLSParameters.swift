@@ -9,7 +9,7 @@ package struct TLSParameters: Hashable, Sendable {
         /// It is trusted, and is for the name that was expected, where one was.
         case verified
         /// Why it is not.
-        case failed(String)
+        case failed(CertificateDoubt)
     }
     /// Such as `TLSv1.3`.
     package let version: String
@@ -30,7 +30,7 @@ package enum TLSFailure: Error, Hashable, Sendable, CustomStringConvertible {
     /// The peer has closed before the handshake was done.
     case closedInHandshake
     /// The peer's certificate is not trusted, or is for another name.
-    case untrusted(String)
+    case untrusted(CertificateDoubt)
     /// The peer breaks the protocol, or says that we do.
     case protocolError(String)
 
@@ -42,6 +42,27 @@ package enum TLSFailure: Error, Hashable, Sendable, CustomStringConvertible {
         case .untrusted(let reason): "the certificate is not trusted: \(reason)"
         case .protocolError(let reason): "TLS failed: \(reason)"
         }
+    }
+}
+
+/// What is wrong with a certificate.
+package struct CertificateDoubt: Hashable, Sendable, CustomStringConvertible {
+    package enum Kind: Hashable, Sendable {
+        case expired
+        /// It is for another name.
+        case mismatch
+        /// No record of its domain is for it (RFC 7672).
+        case noAssociation
+        /// No chain leads to an authority that is trusted, or something else.
+        case untrusted
+    }
+    package let kind: Kind
+    /// In OpenSSL's words.
+    package let description: String
+
+    package init(_ kind: Kind, _ description: String) {
+        self.kind = kind
+        self.description = description
     }
 }
 

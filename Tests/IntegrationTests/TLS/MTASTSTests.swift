@@ -135,6 +135,8 @@ struct MTASTSTests {
             for line in lines { #expect(shown.output.contains(line), "\(line) in \(shown.output)") }
             #expect(try scene.hub.command("tls", "test", "plain.signed.test").status == 1)
 
+            try Self.checkReports(scene.hub)
+
             // The domain is held to the policy that it once had: after a restart, without its TXT record and its policy host.
             let asked = scene.policies.asked.count
             scene.policies.stop()
@@ -158,6 +160,47 @@ struct MTASTSTests {
             #expect(clear.allSatisfy { !scene.server.heard(at: $0.1).contains("clear MAIL") })
             client.close()
         }
+    }
+
+    /// What the domains would be told (RFC 8460 section 4).
+    private static func checkReports(_ hub: HubProcess) throws {
+        /// Policy type, successes, failures, kind of failure.
+        let expected = [
+            "good": "sts 3 0 -", "unlisted": "sts 0 1 validation-failure", "name": "sts 0 1 certificate-host-mismatch",
+            "expired": "sts 0 1 certificate-expired", "stranger": "sts 0 1 certificate-not-trusted",
+            "plain": "sts 0 1 starttls-not-supported", "close": "sts 0 1 validation-failure",
+            "testing": "sts 0 1 certificate-not-trusted", "testingplain": "sts 0 1 starttls-not-supported",
+            "none": "no-policy-found 1 0 -", "notext": "no-policy-found 1 0 -",
+            "missing": "no-policy-found 0 1 sts-policy-fetch-error", "type": "no-policy-found 0 1 sts-policy-invalid",
+            "liar": "no-policy-found 0 1 sts-webpki-invalid", "dane": "tlsa 0 1 validation-failure",
+        ]
+        var found: [String: String] = [:]
+        let isComplete = try eventually {
+            found = [:]
+            for line in try hub.command("tls", "reports").output.split(separator: "\n") {
+                let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+                let policies = object?["policies"] as? [[String: Any]] ?? []
+                for entry in policies {
+                    let policy = entry["policy"] as? [String: Any]
+                    let summary = entry["summary"] as? [String: Any]
+                    let details = entry["failure-details"] as? [[String: Any]]
+                    let domain = (policy?["policy-domain"] as? String)?.split(separator: ".").first ?? ""
+                    let parts: [Any?] = [
+                        policy?["policy-type"], summary?["total-successful-session-count"],
+                        summary?["total-failure-session-count"], details?.first?["result-type"] ?? "-",
+                    ]
+                    found[String(domain)] = parts.map { "\($0 ?? "?")" }.joined(separator: " ")
+                }
+            }
+            return found.count >= Self.rows.count
+        }
+        #expect(isComplete, "\(found.count)")
+        for (name, text) in expected where name != "good" { #expect(found[name] == text, "\(name)") }
+        // How often it was spoken to does not matter here.
+        #expect(
+            found["good"]?.hasPrefix("sts ") == true && found["good"]?.hasSuffix(" 0 -") == true,
+            "\(found["good"] ?? "")"
+        )
     }
 
     private static func scene(_ folder: URL) throws -> Scene? {
@@ -186,6 +229,7 @@ struct MTASTSTests {
             let address = "127.0.2.\(index + 1)"
             hops.append(.init(manner: row.manner, certificate: certificate, port: port, address: address))
             zone += "\(row.name) MX 10 mx-\(row.name)\nmx-\(row.name) A \(address)\nmta-sts.\(row.name) A 127.0.0.1\n"
+            zone += "_smtp._tls.\(row.name) TXT \"v=TLSRPTv1; rua=mailto:r@\(row.name).signed.test\"\n"
             for text in row.texts { zone += "_mta-sts.\(row.name) TXT \"\(text)\"\n" }
             zone += row.records.replacingOccurrences(of: "PORT", with: "\(port)")
             var answer = row.answer
@@ -216,7 +260,7 @@ struct MTASTSTests {
                 "defaultRoute": "internet", "delivery": ["port": port],
                 "dns": ["servers": [names.server], "trustAnchor": names.trustAnchor.path],
                 "mtaSTS": ["port": policies.port, "authorities": authority.certificate, "timeout": "5s"],
-                "queue": ["directory": "queue", "retry": ["1h"]],
+                "queue": ["directory": "queue", "retry": ["1h"]], "tlsReports": ["organization": "Example"],
             ]
         )
         try hub.start()

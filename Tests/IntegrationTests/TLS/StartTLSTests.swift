@@ -85,6 +85,28 @@ struct StartTLSTests {
         }
     }
 
+    @Test("S3207-4-02, S8314-3.4-01: mail for us is taken without TLS, too; who says QUIT inside TLS gets close_notify")
+    func plainAndEnd() async throws {
+        try await onThread {
+            guard let scene = try TLSScene() else { return }
+            try scene.hub.start()
+            let lines = try scene.run(
+                """
+                with smtplib.SMTP("127.0.0.1", port) as c:
+                    c.sendmail("a@example.net", ["bob@example.org"], "Subject: clear\\r\\n\\r\\nx\\r\\n")
+                s = socket.create_connection(("127.0.0.1", implicit), timeout=30)
+                # With this, an end without close_notify is an error.
+                t = context.wrap_socket(s, server_hostname="hub.example.org", suppress_ragged_eofs=False)
+                t.recv(1000)
+                t.sendall(b"QUIT\\r\\n")
+                print(t.recv(1000)[:3].decode(), t.recv(1000))
+                """
+            )
+            #expect(lines == ["221 b''"])
+            #expect(try scene.waitForMail("bob").first?.contains("with ESMTP id ") == true)
+        }
+    }
+
     @Test("STARTTLS where there is none, in a transaction, and with no handshake behind it (S3207-4-04)")
     func misplaced() async throws {
         try await onThread {

@@ -27,8 +27,22 @@ package actor STSPolicies {
         /// It has none, or none that can be had: it is as if it had not.
         case none
         case policy(STSPolicy)
+        /// It has a record, but no policy that can be had: as without one, but it may want to know.
+        case failed(TLSResult.Failure)
         /// What was seen earlier cannot be read now: nobody knows.
         case unavailable(String)
+
+        fileprivate var isNone: Bool {
+            switch self {
+            case .none, .failed: true
+            case .policy, .unavailable: false
+            }
+        }
+    }
+    /// A fetch that failed, as it is kept.
+    private struct Failed: Codable, Error {
+        let id: String
+        let failure: TLSResult.Failure
     }
     /// A policy as it is kept.
     private struct Kept: Codable {
@@ -74,7 +88,7 @@ package actor STSPolicies {
         self.waiting[domain] = []
         var answer = await self.find(domain)
         // What a cancelled look-up has not found may be there.
-        if Task.isCancelled, answer == .none { answer = .unavailable("cancelled") }
+        if Task.isCancelled, answer.isNone { answer = .unavailable("cancelled") }
         for continuation in self.waiting.removeValue(forKey: domain) ?? [] { continuation.resume(returning: answer) }
         return answer
     }
@@ -86,9 +100,13 @@ package actor STSPolicies {
                 let record = STSRecord(texts)
             else { return Self.answer(kept) }
             guard kept?.id != record.id else { return Self.answer(kept) }
-            let failed = try await self.store.value(String.self, for: "failed \(domain)")
-            guard failed != record.id else { return Self.answer(kept) }
-            return Self.answer(try await self.fetch(domain, id: record.id) ?? kept)
+            if let failed = try await self.store.value(Failed.self, for: "failed \(domain)"), failed.id == record.id {
+                return kept == nil ? .failed(failed.failure) : Self.answer(kept)
+            }
+            switch try await self.fetch(domain, id: record.id) {
+            case .success(let fetched): return Self.answer(fetched)
+            case .failure(let failed): return kept == nil ? .failed(failed.failure) : Self.answer(kept)
+            }
         } catch {
             return .unavailable("\(error)")
         }
@@ -99,10 +117,10 @@ package actor STSPolicies {
         return .policy(policy)
     }
 
-    /// Fetches and keeps a policy; `nil` where there is none to be had.
-    private func fetch(_ domain: String, id: String) async throws -> Kept? {
+    /// Fetches and keeps a policy, or why there is none to be had.
+    private func fetch(_ domain: String, id: String) async throws -> Result<Kept, Failed> {
         let now = self.clock.now
-        let reason: String
+        let (failure, reason): (TLSResult.Failure, String)
         switch await self.source.fetch(domain) {
         case .policy(let policy):
             let kept = Kept(id: id, policy: policy, fetched: now)
@@ -112,14 +130,15 @@ package actor STSPolicies {
                 "MTA-STS policy",
                 metadata: ["domain": "\(domain)", "mode": "\(policy.mode.rawValue)", "id": "\(id)"]
             )
-            return kept
-        case .unreachable(let why): reason = why
-        case .insecure(let why): reason = why
-        case .invalid(let why): reason = "no policy: \(why)"
+            return .success(kept)
+        case .unreachable(let why): (failure, reason) = (.stsPolicyFetchError, why)
+        case .insecure(let why): (failure, reason) = (.stsWebPKIInvalid, why)
+        case .invalid(let why): (failure, reason) = (.stsPolicyInvalid, "no policy: \(why)")
         }
         self.logger.notice("MTA-STS policy cannot be had", metadata: ["domain": "\(domain)", "error": "\(reason)"])
-        try await self.store.set(id, for: "failed \(domain)", expires: now + Self.pause)
-        return nil
+        let failed = Failed(id: id, failure: failure)
+        try await self.store.set(failed, for: "failed \(domain)", expires: now + Self.pause)
+        return .failure(failed)
     }
 
     /// Fetches all policies anew that are a day old: so that an attacker who blocks the way for a time finds a domain that is

@@ -1,4 +1,3 @@
-import CoreFoundation
 import Glibc
 
 /// Writes the time of log lines; all but the milliseconds is made once a second.
