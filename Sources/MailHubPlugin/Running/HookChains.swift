@@ -77,6 +77,13 @@ final class HookPlace: Sendable {
     }
 }
 
+/// A resolver, and which one of the chain it is: who answers for an alias leaves its target to those behind.
+package struct PlacedResolver: Sendable {
+    package let hook: any RecipientResolver
+    /// From 0.
+    package let position: Int
+}
+
 /// The plugins of each stage, in configuration order.
 ///
 /// A stage that nobody listens to is an empty array and costs nothing.
@@ -86,7 +93,7 @@ package struct HookChains: Sendable {
     package let hello: [Hooked<any HelloHook>]
     package let authentication: [Hooked<any AuthenticationHook>]
     package let sender: [Hooked<any SenderHook>]
-    package let resolver: [Hooked<any RecipientResolver>]
+    package let resolver: [Hooked<PlacedResolver>]
     package let recipient: [Hooked<any RecipientHook>]
     package let data: [Hooked<any DataHook>]
     package let header: [Hooked<any HeaderHook>]
@@ -114,7 +121,12 @@ package struct HookChains: Sendable {
         self.hello = stage(.hello) { $0 as? any HelloHook }
         self.authentication = stage(.authentication) { $0 as? any AuthenticationHook }
         self.sender = stage(.sender) { $0 as? any SenderHook }
-        self.resolver = stage(.resolver) { $0 as? any RecipientResolver }
+        var resolvers = 0
+        self.resolver = stage(.resolver) { plugin in
+            guard let hook = plugin as? any RecipientResolver else { return nil }
+            defer { resolvers += 1 }
+            return PlacedResolver(hook: hook, position: resolvers)
+        }
         self.recipient = stage(.recipient) { $0 as? any RecipientHook }
         self.data = stage(.data) { $0 as? any DataHook }
         self.header = stage(.header) { $0 as? any HeaderHook }

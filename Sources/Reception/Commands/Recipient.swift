@@ -125,24 +125,6 @@ extension SMTPSession {
         }
     }
 
-    /// Asks the resolvers in order; the first that does not answer `next` decides.
-    func resolve(_ mailbox: Mailbox) async -> RecipientResolution {
-        let context = self.context
-        let result = await self.runner.run(self.settings.hooks.resolver, true, willWait: self.flush) {
-            hook,
-            _ -> RecipientResolution? in
-            switch try await hook.resolve(mailbox, context) {
-            case .next: nil
-            case let resolution: resolution
-            }
-        }
-        return switch result {
-        case .passed: .notFound
-        case .decided(let resolution, _): resolution
-        case .failed(let plugin): .unavailable("plugin \(plugin) failed")
-        }
-    }
-
     private func take(_ state: RecipientState, as mailbox: Mailbox) {
         if let limit = state.sizeLimit {
             if let declared = self.sequence.envelope?.declaredSize, declared > limit {

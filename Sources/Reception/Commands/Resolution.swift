@@ -1,0 +1,108 @@
+import MailHubPlugin
+import SMTP
+
+/// Whether a recipient exists, and what it is: the resolvers' business.
+extension SMTPSession {
+    /// The most targets of a list that resolvers behind are asked about; of a longer one, they are taken as they are.
+    private static let mostTargets = 50
+
+    /// One resolver's answer.
+    private struct Answer: Sendable {
+        let resolution: RecipientResolution
+        /// Which one it was.
+        let position: Int
+    }
+
+    /// Asks the resolvers in order; the first that does not answer `next` decides.
+    ///
+    /// Where it names other mailboxes of the served domains, those behind it are asked about these: an alias is worth as much as
+    /// what it stands for.
+    func resolve(_ mailbox: Mailbox) async -> RecipientResolution {
+        switch await self.resolve(mailbox, from: 0) {
+        case .next: .notFound
+        case let resolution: resolution
+        }
+    }
+
+    /// - Parameter start: the first resolver to be asked.
+    /// - Returns: `next` where none knows anything.
+    private func resolve(_ mailbox: Mailbox, from start: Int) async -> RecipientResolution {
+        let resolvers = self.settings.hooks.resolver
+        let context = self.context
+        let asked = start == 0 ? resolvers : Array(resolvers.dropFirst(start))
+        let result = await self.runner.run(asked, true, willWait: self.flush) { placed, _ -> Answer? in
+            switch try await placed.hook.resolve(mailbox, context) {
+            case .next: nil
+            case let resolution: Answer(resolution: resolution, position: placed.position)
+            }
+        }
+        switch result {
+        case .passed: return .next
+        case .failed(let plugin): return .unavailable("plugin \(plugin) failed")
+        case .decided(let answer, _):
+            guard case .found(let found) = answer.resolution, answer.position + 1 < resolvers.count else {
+                return answer.resolution
+            }
+            return await self.resolve(found, of: mailbox, from: answer.position + 1)
+        }
+    }
+
+    /// Asks about what a mailbox stands for.
+    private func resolve(
+        _ found: ResolvedRecipient,
+        of mailbox: Mailbox,
+        from start: Int
+    ) async -> RecipientResolution {
+        let targets = found.targets.filter { $0 != mailbox && self.isServed($0) }
+        guard let first = targets.first, targets.count <= Self.mostTargets else { return .found(found) }
+        if found.isAlias {
+            switch await self.resolve(first, from: start) {
+            case .next: return .found(found)
+            case .found(let further): return .found(ResolvedRecipient(edits: found.edits + further.edits))
+            case .unavailable(let why): return .unavailable(why)
+            case .notFound: break
+            }
+        } else {
+            // A list goes to its members as they are; only one that leads nowhere at all is refused.
+            let answers = await withTaskGroup { group in
+                for target in targets { group.addTask { await self.resolve(target, from: start) } }
+                var answers: [RecipientResolution] = []
+                for await answer in group { answers.append(answer) }
+                return answers
+            }
+            var reason: String?
+            for answer in answers {
+                switch answer {
+                case .next, .found: return .found(found)
+                case .unavailable(let why): reason = why
+                case .notFound: continue
+                }
+            }
+            if let reason { return .unavailable(reason) }
+            guard targets.count == found.targets.count else { return .found(found) }
+        }
+        self.logger.info("an alias leads nowhere", metadata: ["to": "\(mailbox)", "target": "\(first)"])
+        return .notFound
+    }
+}
+
+extension ResolvedRecipient {
+    /// The mailboxes that it stands for.
+    fileprivate var targets: [Mailbox] {
+        self.edits.flatMap { edit -> [Mailbox] in
+            switch edit {
+            case .replace(let mailbox), .add(let mailbox): [mailbox]
+            case .expand(let mailboxes, _): mailboxes
+            case .drop, .route, .limitSize: [Mailbox]()
+            }
+        }
+    }
+
+    /// Whether it stands for one other mailbox instead of itself.
+    fileprivate var isAlias: Bool {
+        self.targets.count == 1
+            && self.edits.contains { edit in
+                if case .replace = edit { true } else { false }
+            }
+    }
+}
