@@ -36,6 +36,9 @@ struct PluginStore: KeyValueStore {
         }
     }
 
+    /// Above every character of a key: where the index need not be read any further.
+    private static let highest = "\u{10FFFF}"
+
     func entries(withPrefix prefix: String, after key: String?, limit: Int) async throws -> [KeyedValue] {
         let (space, now) = (self.space, self.clock.now)
         return try await self.translating {
@@ -44,10 +47,13 @@ struct PluginStore: KeyValueStore {
                     database,
                     sql: """
                         SELECT key, data, expires FROM entry
-                        WHERE space = ? AND key >= ? AND key > ? AND substr(key, 1, length(?)) = ?
+                        WHERE space = ? AND key >= ? AND key < ? AND key > ? AND substr(key, 1, length(?)) = ?
                         AND (expires IS NULL OR expires > ?) ORDER BY key LIMIT ?
                         """,
-                    arguments: [space, prefix, key ?? "", prefix, prefix, now.milliseconds, max(limit, 0)]
+                    arguments: [
+                        space, prefix, prefix + Self.highest, key ?? "", prefix, prefix, now.milliseconds,
+                        max(limit, 0),
+                    ]
                 )
                 return rows.map { KeyedValue(key: $0["key"], value: Self.value($0)) }
             }

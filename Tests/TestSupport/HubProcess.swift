@@ -6,6 +6,8 @@ public final class HubProcess {
     public let folder: URL
     /// The port of its listener.
     public let port: Int
+    /// What is started: the executable that was built with the tests, or another build of it.
+    public var executable = HubProcess.executable
     private var process: ChildProcess?
 
     /// The executable that was built with the tests.
@@ -76,7 +78,7 @@ public final class HubProcess {
     public func start() throws {
         let log = self.folder.appending(path: "hub.log")
         let process = try ChildProcess(
-            Self.executable,
+            self.executable,
             ["serve", "--config", self.configurationFile.path],
             output: .file(log),
             errors: .file(log)

@@ -68,6 +68,13 @@ package final class Listener: Sendable {
 
     /// Serves until `shutDown()` or cancellation; returns when the last client is gone.
     package func run() async throws {
+        // On the loop that accepts: a hop to another thread costs each connection two changes of threads.
+        try await withTaskExecutorPreference(EventLoopTaskExecutor(self.channel.channel.eventLoop)) {
+            try await self.accept()
+        }
+    }
+
+    private func accept() async throws {
         try await self.channel.executeThenClose { connections, _ in
             try await withThrowingDiscardingTaskGroup { clients in
                 for try await connection in connections {

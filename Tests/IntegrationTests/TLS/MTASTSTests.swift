@@ -13,6 +13,8 @@ struct MTASTSTests {
         var hosts: [String]?
         var answer = PolicyHostServer.Answer()
         var texts = ["v=STSv1; id=1;"]
+        /// Where its policy host is; nobody answers at any other address.
+        var policyHost = "127.0.0.1"
         var manner = NextHopServer.Manner.good
         /// Which certificate the host shows: `good`, `other` (a name), `expired`, or `stranger`.
         var certificate = "good"
@@ -46,6 +48,7 @@ struct MTASTSTests {
             mail: "tls",
             noted: "unverified"
         ),
+        Row(name: "down", policyHost: "127.0.2.250", certificate: "stranger", mail: "tls", noted: "unverified"),
         Row(name: "missing", answer: .init(status: 404), certificate: "stranger", mail: "tls", noted: "unverified"),
         Row(
             name: "redirect",
@@ -171,6 +174,7 @@ struct MTASTSTests {
             "plain": "sts 0 1 starttls-not-supported", "close": "sts 0 1 validation-failure",
             "testing": "sts 0 1 certificate-not-trusted", "testingplain": "sts 0 1 starttls-not-supported",
             "none": "no-policy-found 1 0 -", "notext": "no-policy-found 1 0 -",
+            "down": "no-policy-found 0 1 sts-policy-fetch-error",
             "missing": "no-policy-found 0 1 sts-policy-fetch-error", "type": "no-policy-found 0 1 sts-policy-invalid",
             "liar": "no-policy-found 0 1 sts-webpki-invalid", "dane": "tlsa 0 1 validation-failure",
         ]
@@ -228,7 +232,8 @@ struct MTASTSTests {
             guard let certificate = certificates[row.certificate] else { continue }
             let address = "127.0.2.\(index + 1)"
             hops.append(.init(manner: row.manner, certificate: certificate, port: port, address: address))
-            zone += "\(row.name) MX 10 mx-\(row.name)\nmx-\(row.name) A \(address)\nmta-sts.\(row.name) A 127.0.0.1\n"
+            zone +=
+                "\(row.name) MX 10 mx-\(row.name)\nmx-\(row.name) A \(address)\nmta-sts.\(row.name) A \(row.policyHost)\n"
             zone += "_smtp._tls.\(row.name) TXT \"v=TLSRPTv1; rua=mailto:r@\(row.name).signed.test\"\n"
             for text in row.texts { zone += "_mta-sts.\(row.name) TXT \"\(text)\"\n" }
             zone += row.records.replacingOccurrences(of: "PORT", with: "\(port)")
