@@ -27,19 +27,24 @@ package struct HTTPSClient: Sendable {
     /// Asks at the first address that takes the connection.
     package func send(_ request: HTTPSRequest, to addresses: [IPAddress]) async throws(HTTPSFailure) -> HTTPSResponse {
         var last = HTTPSFailure.unreachable("\(request.host) has no address")
+        let end = ContinuousClock.now + self.timeLimit
         for address in addresses.prefix(4) {
             do {
-                return try await self.send(request, to: address)
+                return try await self.send(request, to: address, within: max(end - .now, .milliseconds(1)))
             } catch {
                 last = error
                 guard case .unreachable = error else { break }
             }
-            if Task.isCancelled { break }
+            if Task.isCancelled || ContinuousClock.now >= end { break }
         }
         throw last
     }
 
-    private func send(_ request: HTTPSRequest, to address: IPAddress) async throws(HTTPSFailure) -> HTTPSResponse {
+    private func send(
+        _ request: HTTPSRequest,
+        to address: IPAddress,
+        within limit: Duration
+    ) async throws(HTTPSFailure) -> HTTPSResponse {
         let eventLoop = self.eventLoop()
         let promise = eventLoop.makePromise(of: HTTPSResponse.self)
         let expectation = TLSExpectation(
@@ -48,7 +53,7 @@ package struct HTTPSClient: Sendable {
             isVerified: true,
             sessionKey: "https \(request.host) \(address) \(request.port)"
         )
-        let (tls, limit, largestBody) = (self.tls, self.timeLimit, self.largestBody)
+        let (tls, largestBody) = (self.tls, self.largestBody)
         let bootstrap = ClientBootstrap(group: eventLoop)
             .connectTimeout(TimeAmount(limit))
             .channelInitializer { channel in

@@ -139,6 +139,21 @@ extension HubConfigurationReader {
     }
 }
 
+extension HubConfigurationReader {
+    /// A route that asks for DANE where nothing is validated would keep all its mail.
+    func checkDANE(_ routes: [String: RouteTLS], _ dns: DNSConfiguration) {
+        guard dns.trustAnchor == nil else { return }
+        let asking = routes.filter { $0.value.policy == .dane || $0.value.domains.values.contains(.dane) }
+        for name in asking.keys.sorted() {
+            self.root.report(
+                "route \(Quotation.of(name)) asks for DANE, and nothing validates the DNS",
+                at: "routes",
+                fix: "add \"trustAnchor\": \"/usr/share/dns/root.key\" to \"dns\" (Debian: dns-root-data)"
+            )
+        }
+    }
+}
+
 /// `"authentication"` of a route.
 extension HubConfigurationReader {
     func authentication(of route: RouteConfiguration, _ section: ConfigurationSection) -> RouteAuthentication? {

@@ -71,6 +71,7 @@ struct HubConfigurationReader {
         let queue = self.queue()
         let throttles = self.throttles(routes)
         let dns = self.dns()
+        self.checkDANE(routeTLS, dns)
         let mtaSTS = self.mtaSTS()
         let reports = self.root.section("tlsReports").map(self.tlsReports)
         let directory = self.directory()
