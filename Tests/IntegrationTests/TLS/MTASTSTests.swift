@@ -49,6 +49,8 @@ struct MTASTSTests {
             noted: "unverified"
         ),
         Row(name: "down", policyHost: "127.0.2.250", certificate: "stranger", mail: "tls", noted: "unverified"),
+        Row(name: "large", answer: .init(padding: 100_000), certificate: "stranger", mail: "tls", noted: "unverified"),
+        Row(name: "slow", answer: .init(delay: 20), certificate: "stranger", mail: "tls", noted: "unverified"),
         Row(name: "missing", answer: .init(status: 404), certificate: "stranger", mail: "tls", noted: "unverified"),
         Row(
             name: "redirect",
@@ -174,6 +176,7 @@ struct MTASTSTests {
             "plain": "sts 0 1 starttls-not-supported", "close": "sts 0 1 validation-failure",
             "testing": "sts 0 1 certificate-not-trusted", "testingplain": "sts 0 1 starttls-not-supported",
             "none": "no-policy-found 1 0 -", "notext": "no-policy-found 1 0 -",
+            "large": "no-policy-found 0 1 sts-policy-fetch-error", "slow": "no-policy-found 0 1 sts-policy-fetch-error",
             "down": "no-policy-found 0 1 sts-policy-fetch-error",
             "missing": "no-policy-found 0 1 sts-policy-fetch-error", "type": "no-policy-found 0 1 sts-policy-invalid",
             "liar": "no-policy-found 0 1 sts-webpki-invalid", "dane": "tlsa 0 1 validation-failure",
@@ -264,7 +267,7 @@ struct MTASTSTests {
                 ],
                 "defaultRoute": "internet", "delivery": ["port": port],
                 "dns": ["servers": [names.server], "trustAnchor": names.trustAnchor.path],
-                "mtaSTS": ["port": policies.port, "authorities": authority.certificate, "timeout": "5s"],
+                "mtaSTS": ["port": policies.port, "authorities": authority.certificate, "timeout": "3s"],
                 "queue": ["directory": "queue", "retry": ["1h"]], "tlsReports": ["organization": "Example"],
             ]
         )

@@ -8,6 +8,8 @@ final class PolicyHostServer {
         var status = 200
         var type = "text/plain"
         var body = ""
+        /// Octets that come behind it, and seconds before it.
+        var padding = 0, delay = 0
         /// Where it sends the client on to.
         var location: String?
         /// The host whose certificate it shows: `stranger` for one that nobody trusts.
@@ -50,7 +52,7 @@ final class PolicyHostServer {
     func stop() { self.running.stop() }
 
     private static let program = """
-        import http.server, json, ssl, sys
+        import http.server, json, ssl, sys, time
         answers = json.load(open("policies.json"))
         journal = open("policies.journal", "a", buffering=1)
         def context(chain, key):
@@ -67,7 +69,8 @@ final class PolicyHostServer {
                 host = self.headers["Host"].split(":")[0]
                 answer = answers.get(host, {"status": 404, "type": "text/plain", "body": ""})
                 journal.write("%s %s\\n" % (host, self.path))
-                body = answer["body"].encode()
+                body = answer["body"].encode() + b"x-padding: x\\r\\n" * (answer.get("padding", 0) // 14)
+                time.sleep(answer.get("delay", 0))
                 self.send_response(answer["status"])
                 self.send_header("Content-Type", answer["type"])
                 self.send_header("Content-Length", str(len(body)))
