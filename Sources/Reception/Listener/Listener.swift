@@ -39,6 +39,7 @@ package final class Listener: Sendable {
             .serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.autoRead, value: false)
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(
                 .recvAllocator,
@@ -49,7 +50,10 @@ package final class Listener: Sendable {
                 port: settings.port,
                 serverBackPressureStrategy: .init(lowWatermark: 16, highWatermark: 256)
             ) { child in
-                child.eventLoop.makeSucceededFuture(child)
+                child.eventLoop.makeCompletedFuture {
+                    try child.pipeline.syncOperations.addHandler(EarlyInput())
+                    return child
+                }
             }
         return Listener(settings, channel: channel, current: current, services: services)
     }

@@ -23,6 +23,15 @@ extension SMTPSession {
         self.inputArrived()
     }
 
+    /// The client sends no more; it may have gone, or just have said all that it has to say.
+    ///
+    /// Where commands are left, it gets their replies; where none are, nobody waits for what is under way.
+    func inputEnded() {
+        guard self.input.readableBytes > 0, !self.isClosing else { return self.channel.close(promise: nil) }
+        self.hasInputEnded = true
+        self.inputArrived()
+    }
+
     func writabilityChanged() { self.requestRead() }
 
     // MARK: Output
@@ -87,7 +96,8 @@ extension SMTPSession {
 
     /// Asks for more input, unless there is enough, or the client does not take our replies.
     func requestRead() {
-        guard !self.isReadRequested, !self.isClosing, !self.isDisconnected, self.channel.isWritable,
+        guard !self.isReadRequested, !self.isClosing, !self.isDisconnected, !self.hasInputEnded,
+            self.channel.isWritable,
             self.input.readableBytes < Self.inputHighWater
         else { return }
         self.isReadRequested = true

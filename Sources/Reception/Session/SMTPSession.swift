@@ -90,6 +90,8 @@ package actor SMTPSession {
     /// The last reply has been written; nothing more is read.
     var isClosing = false
     var isDisconnected = false
+    /// The client sends no more, and commands of it are left.
+    var hasInputEnded = false
     /// The hub shuts down: 421 as soon as no transaction is open.
     private var isDraining = false
     var isReadRequested = false
@@ -137,7 +139,17 @@ package actor SMTPSession {
     /// - Returns: whether the client is still there.
     package func attach() -> Bool {
         do {
-            try self.channel.pipeline.syncOperations.addHandler(SessionChannelHandler(self))
+            let pipeline = self.channel.pipeline.syncOperations
+            try pipeline.addHandler(SessionChannelHandler(self))
+            if let early = try? pipeline.handler(type: EarlyInput.self) {
+                self.input = early.input
+                self.hasInputEnded = early.hasEnded
+                _ = pipeline.removeHandler(early)
+            }
+            // In TLS nothing was said yet that could be answered.
+            if self.hasInputEnded, self.input.readableBytes == 0 || self.listener.tls?.mode == .implicit {
+                return false
+            }
         } catch {
             return false
         }
@@ -172,6 +184,7 @@ package actor SMTPSession {
     private func nextWork() async -> Work? {
         if let work = self.advance() { return work }
         self.flush()
+        self.closeAfterInput()
         guard !self.isDisconnected else { return nil }
         return await withCheckedContinuation { continuation in
             self.waiter = continuation
@@ -188,8 +201,14 @@ package actor SMTPSession {
         if work != nil || self.isDisconnected {
             self.waiter.take()?.resume(returning: work)
         } else {
+            self.closeAfterInput()
             self.requestRead()
         }
+    }
+
+    /// Closes when all is carried out that a client had to say which says no more.
+    private func closeAfterInput() {
+        if self.hasInputEnded, !self.isDisconnected { self.channel.close(promise: nil) }
     }
 
     /// The hub shuts down: the client gets 421 now, or when its transaction has ended (RFC 5321 section 3.8).

@@ -31,8 +31,13 @@ final class SessionChannelHandler: ChannelInboundHandler {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        guard let event = event as? TLSEvent else { return context.fireUserInboundEventTriggered(event) }
-        self.session.assumeIsolated { $0.tlsEvent(event) }
+        if case .inputClosed = event as? ChannelEvent {
+            self.session.assumeIsolated { $0.inputEnded() }
+        } else if let event = event as? TLSEvent {
+            self.session.assumeIsolated { $0.tlsEvent(event) }
+        } else {
+            context.fireUserInboundEventTriggered(event)
+        }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {

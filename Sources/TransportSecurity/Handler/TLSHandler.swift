@@ -128,6 +128,12 @@ package final class TLSHandler: ChannelDuplexHandler {
 
     package func channelReadComplete(context: ChannelHandlerContext) { self.advance(context) }
 
+    package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        // TLS has its own way to say that nothing more comes: a connection that just ends is at its end.
+        if case .inputClosed = event as? ChannelEvent { return context.close(promise: nil) }
+        context.fireUserInboundEventTriggered(event)
+    }
+
     package func read(context: ChannelHandlerContext) {
         self.isReadWanted = true
         switch self.state {

@@ -61,7 +61,7 @@ struct STSPoliciesTests {
             #expect(await world.policies().policy(for: "a.example") == .policy(policy), "\(texts)")
         }
         world.clock.advance(by: .seconds(60_000))
-        #expect(await world.policies().policy(for: "a.example") == .none)
+        #expect(await world.policies().policy(for: "a.example") == .failed(.stsPolicyFetchError))
     }
 
     @Test("another id: another policy, at the next attempt (S8461-5-01)")
@@ -87,10 +87,10 @@ struct STSPoliciesTests {
     func pause() async throws {
         let world = World()
         let policies = world.policies()
-        for _ in 0..<3 { #expect(await policies.policy(for: "a.example") == .none) }
+        for _ in 0..<3 { #expect(await policies.policy(for: "a.example") == .failed(.stsPolicyFetchError)) }
         #expect(world.fetched == 1)
         world.clock.advance(by: .seconds(301))
-        #expect(await policies.policy(for: "a.example") == .none)
+        #expect(await policies.policy(for: "a.example") == .failed(.stsPolicyFetchError))
         #expect(world.fetched == 2)
         #expect(await policies.policy(for: "other.example") == .none)
         #expect(await policies.policy(for: "[192.0.2.1]") == .none)
