@@ -133,11 +133,18 @@ struct ChildPipe {
         descriptor = -1
     }
 
-    /// Everything that is said until the other side closes.
-    func everything() -> Data {
+    /// Everything that is said until the other side closes, or the time is over.
+    func everything(until end: ContinuousClock.Instant) throws -> Data {
         var everything = Data()
         var piece = [UInt8](repeating: 0, count: 65_536)
         while true {
+            var asked = pollfd(fd: self.reading, events: Int16(POLLIN), revents: 0)
+            let left = max(end - .now, .zero)
+            let found = poll(&asked, 1, Int32(left.components.seconds * 1000 + 1))
+            if found < 0, errno == EINTR { continue }
+            guard found > 0 else {
+                throw PeerFailure("does not end; so far: \(String(decoding: everything, as: UTF8.self))")
+            }
             let count = read(self.reading, &piece, piece.count)
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { return everything }
@@ -201,11 +208,16 @@ public struct Ending: Equatable, Sendable {
         )
         said.closeWriting()
         complained.closeWriting()
+        var hasEnded = false
+        defer { if !hasEnded { child.signal(SIGKILL) } }
         if let input { told.say(input) }
         told.closeWriting()
-        let output = said.everything()
+        // Longer than anything takes: what hangs is to fail its own test, not all of them.
+        let end = ContinuousClock.now + .seconds(600)
+        let output = try said.everything(until: end)
         // Short where they are apart: a program does not wait for its complaints to be read.
-        let complaints = complained.everything()
+        let complaints = try complained.everything(until: end)
+        hasEnded = true
         return Ending(
             status: child.wait(),
             output: String(decoding: output, as: UTF8.self),

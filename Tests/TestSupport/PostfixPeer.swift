@@ -41,7 +41,11 @@ public final class PostfixPeer {
             "virtual_gid_maps = static:65534", "smtpd_relay_restrictions = permit_mynetworks, reject",
             "alias_maps =", "alias_database =", "virtual_mailbox_limit = 0",
         ]
-        try Data((standard + settings).map { $0 + "\n" }.joined().utf8)
+        // One line for each name: Postfix warns of a second, and its logger, which warns as well, waits for itself for ever
+        // where the socket that it logs to is full.
+        let given = Set(settings.map(Self.name(of:)))
+        let lines = standard.filter { !given.contains(Self.name(of: $0)) } + settings
+        try Data(lines.map { $0 + "\n" }.joined().utf8)
             .write(to: self.folder.appending(path: "etc/main.cf"))
         let services = """
             127.0.0.1:\(self.port) inet n - n - - smtpd
@@ -71,6 +75,8 @@ public final class PostfixPeer {
             """
         try Data(services.utf8).write(to: self.folder.appending(path: "etc/master.cf"))
     }
+
+    private static func name(of setting: String) -> Substring { setting.prefix { $0 != " " } }
 
     /// Starts it and waits until it listens.
     public func start() throws {

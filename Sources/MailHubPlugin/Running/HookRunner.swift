@@ -48,18 +48,23 @@ package struct HookRunner: Sendable {
     /// The client is gone: plugins that are at work for it now are cancelled.
     package func cancelCurrent() { self.waiting.cancel() }
 
+    /// Whether a plugin is being waited for, and the time that it takes is kept.
+    package var isWaiting: Bool { !self.waiting.isEmpty }
+
     /// Runs a chain.
     ///
     /// - Parameters:
     ///   - hooks: the plugins of the stage.
     ///   - state: what earlier plugins have made of the thing that is asked about.
     ///   - willWait: called once before the first real wait, on the caller's thread: to flush replies.
+    ///   - endures: whether ``cancelCurrent()`` leaves it alone.
     ///   - step: asks one plugin; a non-nil result ends the chain.
     @inlinable
     package func run<Hook: Sendable, State: Sendable, Outcome: Sendable>(
         _ hooks: [Hooked<Hook>],
         _ state: State,
         willWait: () -> Void = {},
+        endures: Bool = false,
         step: @escaping @Sendable (Hook, inout State) async throws -> Outcome?
     ) async -> ChainResult<State, Outcome> {
         var start = 0
@@ -77,7 +82,7 @@ package struct HookRunner: Sendable {
             if let result = call.resultOrWatch() { return result }
             willWait()
             let timer = self.watch(call, task)
-            let number = self.waiting.add(task)
+            let number = self.waiting.add(task, endures: endures)
             let ending = await withTaskCancellationHandler {
                 await call.wait()
             } onCancel: {
@@ -104,8 +109,7 @@ package struct HookRunner: Sendable {
         willWait: () -> Void = {},
         step: @escaping @Sendable (Hook) async throws -> Void
     ) async {
-        let alone = HookRunner(eventLoop: self.eventLoop, executor: self.executor, logger: self.logger)
-        _ = await alone.run(hooks, true, willWait: willWait) { hook, _ -> Bool? in
+        _ = await self.run(hooks, true, willWait: willWait, endures: true) { hook, _ -> Bool? in
             try await step(hook)
             return nil
         }

@@ -160,8 +160,15 @@ package final class SessionClient: Sendable {
 
     package func send(_ line: String) async { await self.send(Array("\(line)\r\n".utf8)) }
 
+    /// Moves the time, once the session waits for its client or for a plugin: a limit that does not run yet would not end.
     package func advance(seconds: Int) async {
         await self.settle()
+        for _ in 0..<60_000 {
+            let isWaiting = await self.session.isWaiting
+            if isWaiting || self.isFinished.value { break }
+            try? await Task.sleep(for: .milliseconds(1))
+            await self.settle()
+        }
         await self.loop.advanceTime(by: .seconds(Int64(seconds)))
         await self.settle()
     }

@@ -323,8 +323,10 @@ extension SMTPSession {
     private func pause(for delay: Duration) async {
         self.flush()
         await withCheckedContinuation { continuation in
+            self.isPausing = true
             _ = self.eventLoop.scheduleTask(in: TimeAmount(delay)) { continuation.resume() }
         }
+        self.isPausing = false
     }
 
     // MARK: Senders

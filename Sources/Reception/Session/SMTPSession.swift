@@ -83,6 +83,9 @@ package actor SMTPSession {
     /// The session's task, while the handshake goes on.
     var handshakeWaiter: CheckedContinuation<TLSParameters?, Never>?
 
+    /// Somebody who guesses is kept waiting.
+    var isPausing = false
+
     /// The session's task, while it has nothing to do.
     private var waiter: CheckedContinuation<Work?, Never>?
     /// The greeting has been sent.
@@ -179,6 +182,11 @@ package actor SMTPSession {
 
     /// Whether the session waits for its client.
     package var isIdle: Bool { self.waiter != nil }
+
+    /// Whether nothing goes on before something comes from elsewhere: input, a plugin's answer, or the end of a time limit.
+    package var isWaiting: Bool {
+        self.isIdle || self.isPausing || self.runner.isWaiting || self.handshakeWaiter != nil
+    }
 
     /// What must be awaited next; `nil` when the session is over.
     private func nextWork() async -> Work? {

@@ -260,16 +260,8 @@ struct AuthenticationTests {
             _ = try await Self.say(client, "EHLO c.example")
             for _ in 0..<2 {
                 try await Self.guess(mechanism, client)
-                // Time goes on until the answer is there: nobody can tell when the wait for it begins.
-                let time = Task {
-                    while !Task.isCancelled {
-                        await client.advance(seconds: 1)
-                        try? await Task.sleep(for: .milliseconds(2))
-                    }
-                }
+                await client.advance(seconds: 8)  // the longest delay
                 #expect(try await client.reply()?.hasPrefix("535") == true)
-                time.cancel()
-                await time.value
             }
         }
         let stranger = try await Self.client(settings, services: Self.services(failures), from: .ipv4(0xC000_02F0))
