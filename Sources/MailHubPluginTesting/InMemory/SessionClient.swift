@@ -161,14 +161,19 @@ package final class SessionClient: Sendable {
     package func send(_ line: String) async { await self.send(Array("\(line)\r\n".utf8)) }
 
     /// Moves the time, once the session waits for its client or for a plugin: a limit that does not run yet would not end.
-    package func advance(seconds: Int) async {
-        await self.settle()
+    package func advance(seconds: Int) async throws {
         for _ in 0..<60_000 {
-            let isWaiting = await self.session.isWaiting
-            if isWaiting || self.isFinished.value { break }
-            try? await Task.sleep(for: .milliseconds(1))
             await self.settle()
+            let isWaiting = await self.session.isWaiting
+            if isWaiting || self.isFinished.value { return await self.advanceAtOnce(seconds: seconds) }
+            try await Task.sleep(for: .milliseconds(1))
         }
+        throw Silence(received: self.transcript)
+    }
+
+    /// Moves the time, whatever the session is at.
+    package func advanceAtOnce(seconds: Int) async {
+        await self.settle()
         await self.loop.advanceTime(by: .seconds(Int64(seconds)))
         await self.settle()
     }

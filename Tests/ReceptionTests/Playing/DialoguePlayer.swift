@@ -53,7 +53,7 @@ struct DialoguePlayer {
             #expect(isRight, "expected \(pattern), got \(reply) in \(client.transcript)")
             #expect(lines.allSatisfy { $0.hasPrefix(pattern.prefix(3)) })
             return isRight
-        case .advance(let seconds): await client.advance(seconds: seconds)
+        case .advance(let seconds): try await client.advance(seconds: seconds)
         case .disconnect: await client.disconnect()
         case .closed:
             let line = try await client.line()

@@ -260,7 +260,7 @@ struct AuthenticationTests {
             _ = try await Self.say(client, "EHLO c.example")
             for _ in 0..<2 {
                 try await Self.guess(mechanism, client)
-                await client.advance(seconds: 8)  // the longest delay
+                try await client.advance(seconds: 8)  // the longest delay
                 #expect(try await client.reply()?.hasPrefix("535") == true)
             }
         }

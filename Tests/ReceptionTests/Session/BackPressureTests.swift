@@ -54,8 +54,8 @@ struct BackPressureTests {
         _ = try await client.reply()
         client.channel.isWritable = false
         await client.send("NOOP")
-        await client.advance(seconds: 301)
-        await client.advance(seconds: 301)
+        try await client.advance(seconds: 301)
+        try await client.advance(seconds: 301)
         try await client.finished()
     }
 

@@ -84,10 +84,10 @@ struct SessionEndTests {
         let intake = try GatedIntake()
         let client = try await Self.clientInCommit(intake)
         for _ in 0..<5 { _ = try await client.reply() }
-        for _ in 0..<3 { await client.advance(seconds: 290) }
+        for _ in 0..<3 { await client.advanceAtOnce(seconds: 290) }
         intake.open()
         #expect(try await client.reply()?.hasPrefix("250 2.0.0 Queued as ") == true)
-        await client.advance(seconds: 290)
+        try await client.advance(seconds: 290)
         await client.send("NOOP")
         #expect(try await client.reply() == "250 2.0.0 OK")
         await client.disconnect()
