@@ -1,3 +1,4 @@
+import MailHubPlugin
 import NIOCore
 import NIOPosix
 import SMTP
@@ -22,10 +23,9 @@ enum ConnectionFailure: Error, CustomStringConvertible {
 
 /// A connection to a server, on its event loop: octets out, replies in.
 actor SMTPClientConnection {
-    nonisolated let eventLoop: any EventLoop
-    nonisolated var unownedExecutor: UnownedSerialExecutor {
-        unsafe self.eventLoop.executor.asUnownedSerialExecutor()
-    }
+    private nonisolated let executor: EventLoopActorExecutor
+    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe self.executor.asUnownedSerialExecutor() }
+    private nonisolated var eventLoop: any EventLoop { self.executor.eventLoop }
     private let channel: any Channel
     private var parser = ReplyParser()
     private var input = ByteBuffer()
@@ -37,23 +37,25 @@ actor SMTPClientConnection {
     private var timer: Scheduled<Void>?
     private var handshakeWaiter: CheckedContinuation<Result<TLSParameters, TLSFailure>, Never>?
 
-    private init(_ channel: any Channel) {
+    private init(_ channel: any Channel, _ executor: EventLoopActorExecutor) {
         self.channel = channel
-        self.eventLoop = channel.eventLoop
+        self.executor = executor
     }
 
     /// Connects.
+    ///
+    /// - Parameter executor: what the connection lives on; the caller's task had better prefer its task executor.
     static func connect(
         to hop: NextHop,
-        on eventLoop: any EventLoop,
+        on executor: EventLoopActorExecutor,
         limit: Duration
     ) async throws(ConnectionFailure) -> SMTPClientConnection {
-        let bootstrap = ClientBootstrap(group: eventLoop)
+        let bootstrap = ClientBootstrap(group: executor.eventLoop)
             .connectTimeout(TimeAmount(limit))
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let connection = SMTPClientConnection(channel)
+                    let connection = SMTPClientConnection(channel, executor)
                     try channel.pipeline.syncOperations.addHandler(ClientChannelHandler(connection))
                 }
             }

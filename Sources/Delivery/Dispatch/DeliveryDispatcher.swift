@@ -76,9 +76,9 @@ package final class DeliveryDispatcher: Sendable {
                         continue
                     }
                     // A worker runs on the event loop of its connection: its steps cost no change of threads.
-                    let eventLoop = self.eventLoops.next()
-                    workers.addTask(executorPreference: EventLoopTaskExecutor(eventLoop)) {
-                        await self.work(at: destination, on: eventLoop)
+                    let executor = EventLoopActorExecutor(self.eventLoops.next())
+                    workers.addTask(executorPreference: executor.taskExecutor) {
+                        await self.work(at: destination, on: executor)
                         self.dismiss()
                     }
                 }
@@ -128,12 +128,12 @@ package final class DeliveryDispatcher: Sendable {
         case leave
     }
 
-    private func work(at destination: Destination, on eventLoop: any EventLoop) async {
+    private func work(at destination: Destination, on executor: EventLoopActorExecutor) async {
         while !self.isShuttingDown, !Task.isCancelled {
             let throttle = await self.throttles.throttle(for: destination)
             switch await throttle.admitSession() {
             case .granted:
-                let next = await self.session(at: destination, on: eventLoop, throttle)
+                let next = await self.session(at: destination, on: executor, throttle)
                 await throttle.sessionEnded()
                 switch next {
                 case .goOn: continue
@@ -172,7 +172,7 @@ package final class DeliveryDispatcher: Sendable {
     /// One transport session, from opening to closing.
     private func session(
         at destination: Destination,
-        on eventLoop: any EventLoop,
+        on executor: EventLoopActorExecutor,
         _ throttle: DomainThrottle
     ) async -> Next {
         // The message rate is asked before the connection: nobody is connected to only to be kept waiting.
@@ -191,7 +191,7 @@ package final class DeliveryDispatcher: Sendable {
         }
         let session: any TransportSession
         do {
-            session = try await transport.open(destination, on: eventLoop)
+            session = try await transport.open(destination, on: executor)
         } catch {
             await throttle.messageNotSent()
             await self.failed(first, error, throttle)

@@ -55,14 +55,14 @@ package struct DeliveryHookStages: DeliveryStages {
         }
         let content = self.content
         let start = EditedJob(header, job)
-        let result = await self.runner.run(hooks, start) { hook, state -> DeliveryVerdict? in
+        let result = await self.runner.run(hooks, start) { hook, state -> ChainStep<DeliveryVerdict> in
             let context = Self.context(job, state.envelope.reversePath)
             switch try await hook.deliver(context, state.message(in: content)) {
-            case .next: return nil
+            case .next: return .next
             case .change(let edits):
                 for edit in edits { try state.apply(edit) }
-                return nil
-            case let verdict: return verdict
+                return .changed
+            case let verdict: return .decided(verdict)
             }
         }
         switch result {

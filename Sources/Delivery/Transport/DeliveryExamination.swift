@@ -1,5 +1,5 @@
+package import MailHubPlugin
 package import MailQueue
-package import NIOCore
 package import SMTP
 package import TransportSecurity
 
@@ -37,7 +37,7 @@ extension SMTPTransport {
     private static let mostExamined = 10
 
     /// Looks at each host of a destination, the ones that would not be needed included.
-    package func examine(_ destination: Destination, on eventLoop: any EventLoop) async -> DeliveryExamination {
+    package func examine(_ destination: Destination, on executor: EventLoopActorExecutor) async -> DeliveryExamination {
         let policy = self.settings.tls?.policy(for: destination) ?? .none
         var sts: STSPolicies.Answer?
         if policy == .may || policy == .encrypt, !destination.domain.isEmpty {
@@ -55,7 +55,7 @@ extension SMTPTransport {
             let associations = await self.associations(of: hop)
             do {
                 let tls = try await security.requirement(for: hop)
-                hosts.append(await self.examine(hop, tls, associations, on: eventLoop))
+                hosts.append(await self.examine(hop, tls, associations, on: executor))
             } catch {
                 hosts.append(.init(hop, associations, requirement: nil, refusal: error.reply, isReached: false))
             }
@@ -76,17 +76,17 @@ extension SMTPTransport {
         _ hop: NextHop,
         _ tls: HopTLS,
         _ associations: [String],
-        on eventLoop: any EventLoop
+        on executor: EventLoopActorExecutor
     ) async -> DeliveryExamination.Host {
         do {
-            let (connection, _, parameters) = try await self.connect(hop, on: eventLoop, tls: tls)
+            let (connection, _, parameters) = try await self.connect(hop, on: executor, tls: tls)
             let certificates = await connection.peerCertificates()
             await self.leave(connection)
             return .init(hop, associations, requirement: tls, parameters, certificates)
         } catch let error as TLSRefusal {
             // The connection that has failed shows nothing: another one, of which less is asked.
             var (shown, parameters): ([CertificateFacts], TLSParameters?) = ([], nil)
-            if let (connection, _, found) = try? await self.connect(hop, on: eventLoop, tls: .may) {
+            if let (connection, _, found) = try? await self.connect(hop, on: executor, tls: .may) {
                 (shown, parameters) = (await connection.peerCertificates(), found)
                 await self.leave(connection)
             }

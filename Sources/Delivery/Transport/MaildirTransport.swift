@@ -1,7 +1,8 @@
+package import MailHubPlugin
 import Glibc
 import InternetMessage
 package import MailQueue
-package import NIOCore
+import NIOCore
 package import NIOPosix
 import SMTP
 import Synchronization
@@ -26,7 +27,7 @@ package struct MaildirTransport: Transport {
 
     package func open(
         _ destination: Destination,
-        on eventLoop: any EventLoop
+        on executor: EventLoopActorExecutor
     ) async throws(TransportFailure) -> any TransportSession {
         MaildirSession(
             directory: self.directory,

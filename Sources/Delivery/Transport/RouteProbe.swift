@@ -57,7 +57,7 @@ package struct RouteProbe: RecipientProbe {
         by transport: any Transport
     ) async -> RecipientProbeAnswer {
         do throws(TransportFailure) {
-            let session = try await transport.open(destination, on: self.eventLoops.any())
+            let session = try await transport.open(destination, on: EventLoopActorExecutor(self.eventLoops.any()))
             guard let probing = session as? any ProbingSession else {
                 await session.close()
                 return .unavailable("route \(destination.route) cannot be asked")

@@ -1,3 +1,4 @@
+import MailHubPlugin
 import Logging
 import MailQueue
 import NIOCore
@@ -13,7 +14,7 @@ extension SMTPTransport {
     func open(
         _ hop: NextHop,
         for destination: Destination,
-        on eventLoop: any EventLoop,
+        on executor: EventLoopActorExecutor,
         _ security: inout DeliverySecurity
     ) async throws(TransportFailure) -> SMTPTransportSession {
         let tls: HopTLS
@@ -24,7 +25,7 @@ extension SMTPTransport {
             throw error
         }
         do {
-            let session = try await self.open(hop, on: eventLoop, tls: tls)
+            let session = try await self.open(hop, on: executor, tls: tls)
             security.report(hop, nil, session.parameters)
             return session
         } catch let error as TLSRefusal {
@@ -48,7 +49,7 @@ extension SMTPTransport {
             throw self.lost(hop, "failed")
         }
         do {
-            return try await self.open(hop, on: eventLoop, tls: .none)
+            return try await self.open(hop, on: executor, tls: .none)
         } catch let error as TransportFailure {
             throw error
         } catch {

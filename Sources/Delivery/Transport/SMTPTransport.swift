@@ -1,6 +1,7 @@
+package import MailHubPlugin
 package import Logging
 package import MailQueue
-package import NIOCore
+import NIOCore
 import SMTP
 import TransportSecurity
 
@@ -61,13 +62,13 @@ package struct SMTPTransport: Transport {
     /// Tries the next hops in order until one takes mail (RFC 5321 section 5.1).
     package func open(
         _ destination: Destination,
-        on eventLoop: any EventLoop
+        on executor: EventLoopActorExecutor
     ) async throws(TransportFailure) -> any TransportSession {
         var last: TransportFailure?
         var security = DeliverySecurity(self.settings, self.published, destination, logger: self.logger)
         for hop in try await self.resolver.nextHops(for: destination) {
             do throws(TransportFailure) {
-                let session = try await self.open(hop, for: destination, on: eventLoop, &security)
+                let session = try await self.open(hop, for: destination, on: executor, &security)
                 guard security.needsPromise(of: hop), !session.offersRequireTLS else { return session }
                 await session.close()
                 throw Self.noPromise(of: hop)
@@ -90,8 +91,8 @@ package struct SMTPTransport: Transport {
     }
 
     /// - Throws: `TransportFailure`, or `TLSRefusal` where the requirement is not met.
-    func open(_ hop: NextHop, on eventLoop: any EventLoop, tls: HopTLS) async throws -> SMTPTransportSession {
-        let (connection, capabilities, parameters) = try await self.connect(hop, on: eventLoop, tls: tls)
+    func open(_ hop: NextHop, on executor: EventLoopActorExecutor, tls: HopTLS) async throws -> SMTPTransportSession {
+        let (connection, capabilities, parameters) = try await self.connect(hop, on: executor, tls: tls)
         do {
             try await self.authenticate(connection, hop, capabilities, parameters)
         } catch let error as ConnectionFailure {
@@ -115,13 +116,13 @@ package struct SMTPTransport: Transport {
     /// - Throws: `TransportFailure`, or `TLSRefusal` where the requirement is not met.
     func connect(
         _ hop: NextHop,
-        on eventLoop: any EventLoop,
+        on executor: EventLoopActorExecutor,
         tls: HopTLS
     ) async throws -> (SMTPClientConnection, ServerCapabilities, TLSParameters?) {
         let timeouts = self.settings.timeouts
         let connection: SMTPClientConnection
         do {
-            connection = try await .connect(to: hop, on: eventLoop, limit: timeouts.connect)
+            connection = try await .connect(to: hop, on: executor, limit: timeouts.connect)
         } catch {
             throw self.lost(hop, "cannot be reached")
         }

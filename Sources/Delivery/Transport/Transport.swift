@@ -1,13 +1,13 @@
+package import MailHubPlugin
 package import MailQueue
-package import NIOCore
 
 /// A way of handing messages over: SMTP to MX hosts, SMTP to a fixed next hop, LMTP, Maildir.
 package protocol Transport: Sendable {
     /// Opens a session with the destination: for SMTP a connection that has passed EHLO.
     ///
-    /// - Parameter eventLoop: where the session's connection lives, which is also where its worker runs.
+    /// - Parameter executor: where the session's connection lives, which is also where its worker runs.
     /// - Throws: `TransportFailure` where no session can be had now, or ever.
-    func open(_ destination: Destination, on eventLoop: any EventLoop) async throws(TransportFailure)
+    func open(_ destination: Destination, on executor: EventLoopActorExecutor) async throws(TransportFailure)
         -> any TransportSession
 }
 

@@ -71,7 +71,7 @@ struct TLSTest {
     }
 
     private func report(_ transport: SMTPTransport, _ destination: Destination) async -> TLSReport {
-        let found = await transport.examine(destination, on: self.eventLoops.any())
+        let found = await transport.examine(destination, on: EventLoopActorExecutor(self.eventLoops.any()))
         let usable = found.hosts.first { $0.refusal == nil }
         let verdict: String =
             if let usable {

@@ -13,22 +13,21 @@ final class ChainCall<Hook: Sendable, State: Sendable, Outcome: Sendable>: Senda
     }
     @usableFromInline
     struct Progress {
-        @usableFromInline var index: Int
+        /// What the plugin at work was given.
         @usableFromInline var state: State
-        @usableFromInline var began: NIODeadline
-        /// The caller waits, and the timer runs: before that, all plugins so far have answered at once.
-        @usableFromInline var isWatched = false
+        /// When it was asked; nothing before the caller watches.
+        @usableFromInline var began: NIODeadline?
         @usableFromInline var ending: Ending?
         @usableFromInline var waiter: CheckedContinuation<Ending, Never>?
 
         @inlinable
-        init(index: Int, state: State, began: NIODeadline) {
-            self.index = index
-            self.state = state
-            self.began = began
-        }
+        init(state: State) { self.state = state }
     }
     @usableFromInline let progress: Mutex<Progress>
+    /// The plugin at work.
+    @usableFromInline let index: Atomic<Int>
+    /// The caller waits, and the timer runs: before that, all plugins so far have answered at once, and nobody else looks.
+    @usableFromInline let isWatched = Atomic<Bool>(false)
     @usableFromInline let hooks: [Hooked<Hook>]
     @usableFromInline let eventLoop: any EventLoop
     @usableFromInline let logger: Logger
@@ -38,23 +37,29 @@ final class ChainCall<Hook: Sendable, State: Sendable, Outcome: Sendable>: Senda
         self.hooks = hooks
         self.eventLoop = eventLoop
         self.logger = logger
-        self.progress = Mutex(Progress(index: start, state: state, began: eventLoop.now))
+        self.index = Atomic(start)
+        self.progress = Mutex(Progress(state: state))
     }
 
     @inlinable
-    func run(_ step: @Sendable (Hook, inout State) async throws -> Outcome?) async {
-        var (index, state) = self.progress.withLock { ($0.index, $0.state) }
+    func run(_ initial: State, _ step: @Sendable (Hook, inout State) async throws -> ChainStep<Outcome>) async {
+        var state = initial
+        var index = self.index.load(ordering: .relaxed)
         while index < self.hooks.count {
             let hooked = self.hooks[index]
             if hooked.health.mayCall(on: self.eventLoop) {
                 // Left behind: later plugins were asked without this task.
-                guard self.begins(index, state) else { return }
+                guard self.begins(index) else { return }
                 do {
-                    let outcome = try await step(hooked.hook, &state)
+                    let answer = try await step(hooked.hook, &state)
                     if hooked.health.isFailing, !self.hasEnded, hooked.health.succeeded() {
                         self.log(.notice, "plugin is asked again", hooked.place)
                     }
-                    if let outcome { return self.finish(.finished(.decided(outcome, state))) }
+                    switch answer {
+                    case .next: break
+                    case .changed: self.progress.withLock { $0.state = state }
+                    case .decided(let outcome): return self.finish(.finished(.decided(outcome, state)))
+                    }
                 } catch {
                     guard !self.hasEnded else { return }  // the time limit was told already
                     guard !Task.isCancelled else { return self.finish(.finished(.failed(plugin: hooked.name))) }
@@ -74,18 +79,18 @@ final class ChainCall<Hook: Sendable, State: Sendable, Outcome: Sendable>: Senda
 
     /// Notes that a plugin is at work now; `false` where the chain has ended without it.
     @inlinable
-    func begins(_ index: Int, _ state: State) -> Bool {
-        let (goesOn, isWatched) = self.progress.withLock { progress in
-            progress.index = index
-            progress.state = state
-            return (progress.ending == nil, progress.isWatched)
+    func begins(_ index: Int) -> Bool {
+        self.index.store(index, ordering: .releasing)
+        return self.isWatched.load(ordering: .acquiring) ? self.beginsAnew() : true
+    }
+
+    @usableFromInline
+    func beginsAnew() -> Bool {
+        let now = self.eventLoop.now  // outside of the lock: an event loop may have locks of its own
+        return self.progress.withLock { progress in
+            progress.began = now
+            return progress.ending == nil
         }
-        // Outside of the lock: an event loop may have locks of its own.
-        if isWatched {
-            let now = self.eventLoop.now
-            self.progress.withLock { $0.began = now }
-        }
-        return goesOn
     }
 
     @usableFromInline
@@ -115,31 +120,39 @@ final class ChainCall<Hook: Sendable, State: Sendable, Outcome: Sendable>: Senda
     /// The result, where the chain has finished already; otherwise the time of the plugin at work is kept from now on.
     @inlinable
     func resultOrWatch() -> ChainResult<State, Outcome>? {
-        self.progress.withLock { progress in
-            if case .finished(let result) = progress.ending { return result }
-            progress.isWatched = true
-            return nil
+        let result = self.progress.withLock { progress -> ChainResult<State, Outcome>? in
+            if case .finished(let result) = progress.ending { result } else { nil }
         }
+        if result == nil { self.watch() }
+        return result
+    }
+
+    @usableFromInline
+    func watch() {
+        self.isWatched.store(true, ordering: .releasing)
+        let now = self.eventLoop.now
+        self.progress.withLock { $0.began = $0.began ?? now }
     }
 
     /// When the plugin at work will be overdue; `nil` once the chain has ended.
     @inlinable var deadline: NIODeadline? {
-        self.progress.withLock { progress in
-            guard progress.ending == nil, progress.index < self.hooks.count else { return nil }
-            return progress.began + TimeAmount(self.hooks[progress.index].timeLimit)
+        let index = self.index.load(ordering: .acquiring)
+        guard index < self.hooks.count else { return nil }
+        return self.progress.withLock { progress in
+            guard progress.ending == nil, let began = progress.began else { return nil }
+            return began + TimeAmount(self.hooks[index].timeLimit)
         }
     }
 
     @inlinable
     func abandonIfOverdue(now: NIODeadline) -> Bool {
+        let index = self.index.load(ordering: .acquiring)
         guard let deadline = self.deadline, deadline <= now else { return false }
-        let overdue: (index: Int, State)? = self.progress.withLock { progress in
-            progress.ending == nil ? (progress.index, progress.state) : nil
-        }
+        let overdue = self.progress.withLock { $0.ending == nil ? $0.state : nil }
         guard let overdue else { return false }
-        let hooked = self.hooks[overdue.index]
+        let hooked = self.hooks[index]
         self.failed(hooked.place, TimeLimitExceeded(limit: hooked.timeLimit), timedOut: true)
-        self.finish(.abandoned(index: overdue.index, overdue.1))
+        self.finish(.abandoned(index: index, overdue))
         return true
     }
 

@@ -41,9 +41,10 @@ package struct ConfiguredPlugin: Sendable {
 }
 
 /// One plugin's part in one stage.
+///
+/// A class, so that a chain that goes through its plugins copies none of them.
 @usableFromInline
-@frozen
-package struct Hooked<Hook: Sendable>: Sendable {
+package final class Hooked<Hook: Sendable>: Sendable {
     @usableFromInline package let hook: Hook
     @usableFromInline let place: HookPlace
 

@@ -13,6 +13,59 @@ package enum ChainResult<State: Sendable, Outcome: Sendable>: Sendable {
     case failed(plugin: String)
 }
 
+/// What a plugin's answer means for its chain.
+@usableFromInline
+@frozen
+package enum ChainStep<Outcome: Sendable>: Sendable {
+    /// The next plugin is asked.
+    case next
+    /// The next plugin is asked, and sees what this one has changed.
+    case changed
+    /// The chain ends.
+    case decided(Outcome)
+}
+
+/// A chain that has been started.
+@usableFromInline
+@frozen
+package enum StartedChain<Hook: Sendable, State: Sendable, Outcome: Sendable>: Sendable {
+    /// All plugins have answered at once.
+    case over(ChainResult<State, Outcome>)
+    /// A plugin is being waited for.
+    case waiting(WaitingChain<Hook, State, Outcome>)
+}
+
+/// A chain that waits for a plugin, to be awaited by ``HookRunner/result(of:)``.
+@usableFromInline
+package struct WaitingChain<Hook: Sendable, State: Sendable, Outcome: Sendable>: Sendable {
+    @usableFromInline typealias Step = @Sendable (Hook, inout State) async throws -> ChainStep<Outcome>
+
+    @usableFromInline let call: ChainCall<Hook, State, Outcome>
+    @usableFromInline let task: Task<Void, Never>
+    @usableFromInline let timer: Watch
+    /// By which `WaitingCalls` knows it.
+    @usableFromInline let number: Int
+    @usableFromInline let endures: Bool
+    @usableFromInline let step: Step
+
+    @inlinable
+    init(
+        call: ChainCall<Hook, State, Outcome>,
+        task: Task<Void, Never>,
+        timer: Watch,
+        number: Int,
+        endures: Bool,
+        step: @escaping Step
+    ) {
+        self.call = call
+        self.task = task
+        self.timer = timer
+        self.number = number
+        self.endures = endures
+        self.step = step
+    }
+}
+
 /// A plugin did not answer within its time limit.
 @usableFromInline
 struct TimeLimitExceeded: Error, CustomStringConvertible {
@@ -51,54 +104,87 @@ package struct HookRunner: Sendable {
     /// Whether a plugin is being waited for, and the time that it takes is kept.
     package var isWaiting: Bool { !self.waiting.isEmpty }
 
-    /// Runs a chain.
+    /// Runs a chain to its end.
     ///
     /// - Parameters:
     ///   - hooks: the plugins of the stage.
     ///   - state: what earlier plugins have made of the thing that is asked about.
     ///   - willWait: called once before the first real wait, on the caller's thread: to flush replies.
     ///   - endures: whether ``cancelCurrent()`` leaves it alone.
-    ///   - step: asks one plugin; a non-nil result ends the chain.
+    ///   - step: asks one plugin, and applies what it wants changed.
     @inlinable
     package func run<Hook: Sendable, State: Sendable, Outcome: Sendable>(
         _ hooks: [Hooked<Hook>],
         _ state: State,
         willWait: () -> Void = {},
         endures: Bool = false,
-        step: @escaping @Sendable (Hook, inout State) async throws -> Outcome?
+        step: @escaping @Sendable (Hook, inout State) async throws -> ChainStep<Outcome>
     ) async -> ChainResult<State, Outcome> {
-        var start = 0
-        var state = state
-        while start < hooks.count {
-            let call = ChainCall<Hook, State, Outcome>(
-                hooks: hooks,
-                start: start,
-                state: state,
-                eventLoop: self.eventLoop,
-                logger: self.logger
-            )
-            // Ends by itself, or is cancelled and abandoned by the timer; `call.wait` awaits whichever comes first.
-            let task = Task.immediate(executorPreference: self.executor) { await call.run(step) }
-            if let result = call.resultOrWatch() { return result }
+        switch self.start(hooks, state, endures: endures, step: step) {
+        case .over(let result): return result
+        case .waiting(let chain):
             willWait()
-            let timer = self.watch(call, task)
-            let number = self.waiting.add(task, endures: endures)
+            return await self.result(of: chain)
+        }
+    }
+
+    /// Starts a chain: where its plugins all answer at once, it is over behind this call.
+    ///
+    /// - Parameters:
+    ///   - first: the place of the first plugin to be asked.
+    @inlinable
+    package func start<Hook: Sendable, State: Sendable, Outcome: Sendable>(
+        _ hooks: [Hooked<Hook>],
+        _ state: State,
+        from first: Int = 0,
+        endures: Bool = false,
+        step: @escaping @Sendable (Hook, inout State) async throws -> ChainStep<Outcome>
+    ) -> StartedChain<Hook, State, Outcome> {
+        guard first < hooks.count else { return .over(.passed(state)) }
+        let call = ChainCall<Hook, State, Outcome>(
+            hooks: hooks,
+            start: first,
+            state: state,
+            eventLoop: self.eventLoop,
+            logger: self.logger
+        )
+        // Ends by itself, or is cancelled and abandoned by the timer; `call.wait` awaits whichever comes first.
+        let task = Task.immediate(executorPreference: self.executor) { await call.run(state, step) }
+        if let result = call.resultOrWatch() { return .over(result) }
+        let timer = self.watch(call, task)
+        let number = self.waiting.add(task, endures: endures)
+        return .waiting(
+            WaitingChain(call: call, task: task, timer: timer, number: number, endures: endures, step: step)
+        )
+    }
+
+    /// Waits for a chain.
+    @inlinable
+    package func result<Hook: Sendable, State: Sendable, Outcome: Sendable>(
+        of chain: WaitingChain<Hook, State, Outcome>
+    ) async -> ChainResult<State, Outcome> {
+        var chain = chain
+        while true {
+            let (call, task) = (chain.call, chain.task)
             let ending = await withTaskCancellationHandler {
                 await call.wait()
             } onCancel: {
                 task.cancel()
             }
-            timer.cancel()
-            self.waiting.remove(number)
+            chain.timer.cancel()
+            self.waiting.remove(chain.number)
             switch ending {
             case .finished(let result): return result
             case .abandoned(let index, let before):
-                guard hooks[index].onFailure == .ignore else { return .failed(plugin: hooks[index].name) }
-                start = index + 1
-                state = before
+                let late = call.hooks[index]
+                guard late.onFailure == .ignore else { return .failed(plugin: late.name) }
+                let rest = self.start(call.hooks, before, from: index + 1, endures: chain.endures, step: chain.step)
+                switch rest {
+                case .over(let result): return result
+                case .waiting(let next): chain = next
+                }
             }
         }
-        return .passed(state)
     }
 
     /// Tells all plugins of a stage that cannot change anything: one that fails keeps nothing from the others, and a client that
@@ -109,9 +195,9 @@ package struct HookRunner: Sendable {
         willWait: () -> Void = {},
         step: @escaping @Sendable (Hook) async throws -> Void
     ) async {
-        _ = await self.run(hooks, true, willWait: willWait, endures: true) { hook, _ -> Bool? in
+        _ = await self.run(hooks, true, willWait: willWait, endures: true) { hook, _ -> ChainStep<Bool> in
             try await step(hook)
-            return nil
+            return .next
         }
     }
 

@@ -135,7 +135,7 @@ package final class SessionClient: Sendable {
             settings: server.settings,
             services: server.services,
             rates: server.rates,
-            executor: EventLoopTaskExecutor(channel.eventLoop)
+            executor: EventLoopActorExecutor(channel.eventLoop)
         )
         self.isFinished = Finish()
     }

@@ -288,10 +288,10 @@ extension SMTPSession {
         )
         let result = await self.runner.run(self.settings.hooks.authentication, true) {
             hook,
-            _ -> AuthenticationOutcome? in
+            _ -> ChainStep<AuthenticationOutcome> in
             switch try await hook.authenticate(told, context) {
-            case .next: nil
-            case let outcome: outcome
+            case .next: .next
+            case let outcome: .decided(outcome)
             }
         }
         switch result {

@@ -12,9 +12,7 @@ extension SMTPSession {
             self.refuse(reply)
             return nil
         case .askHooks:
-            guard self.settings.hooks.data.isEmpty else { return .content(chunk: nil) }
-            self.beginContent(nil)
-            return nil
+            return self.askAboutContent(nil)
         }
     }
 
@@ -25,28 +23,37 @@ extension SMTPSession {
         case .receive:
             self.mode = .chunk(remaining: size, isLast: isLast, discardedWith: nil)
         case .askHooks:
-            guard self.settings.hooks.data.isEmpty else { return .content(chunk: (size, isLast)) }
-            self.beginContent((size, isLast))
+            return self.askAboutContent((size, isLast))
         }
         return nil
     }
 
-    func askAboutContent(_ chunk: (size: Int, isLast: Bool)?) async {
-        guard let transaction = self.transaction, let envelope = self.sequence.envelope else { return }
+    /// - Parameter chunk: the first BDAT with its size; `nil` with DATA.
+    private func askAboutContent(_ chunk: (size: Int, isLast: Bool)?) -> Work? {
+        guard !self.settings.hooks.data.isEmpty, let transaction = self.transaction,
+            let envelope = self.sequence.envelope
+        else {
+            self.beginContent(chunk)
+            return nil
+        }
         let context = self.context
         let seen = TransactionContext(
             envelope: envelope,
             queueIdentifier: transaction.id.description,
             facts: transaction.facts
         )
-        let result = await self.runner.run(self.settings.hooks.data, true, willWait: self.flush) {
-            hook,
-            _ -> DataOutcome? in
+        return self.ask(self.settings.hooks.data, true) { hook, _ -> ChainStep<DataOutcome> in
             switch try await hook.data(seen, context) {
-            case .next: nil
-            case let outcome: outcome
+            case .next: .next
+            case let outcome: .decided(outcome)
             }
+        } then: { session, result in
+            session.decide(chunk, result)
+            return nil
         }
+    }
+
+    private func decide(_ chunk: (size: Int, isLast: Bool)?, _ result: ChainResult<Bool, DataOutcome>) {
         switch result {
         case .passed, .decided(.next, _), .decided(.accept, _):
             self.beginContent(chunk)

@@ -8,8 +8,20 @@ extension SMTPSession {
         case .reply(let reply):
             self.refuse(reply)
         case .askHooks:
-            guard self.settings.hooks.hello.isEmpty else { return .hello(hello) }
-            self.accept(hello)
+            guard !self.settings.hooks.hello.isEmpty else {
+                self.accept(hello)
+                return nil
+            }
+            let context = self.context
+            return self.ask(self.settings.hooks.hello, true) { hook, _ -> ChainStep<HelloOutcome> in
+                switch try await hook.hello(hello.name, context) {
+                case .next: .next
+                case let outcome: .decided(outcome)
+                }
+            } then: { session, result in
+                session.decide(hello, result)
+                return nil
+            }
         }
         return nil
     }
@@ -20,16 +32,7 @@ extension SMTPSession {
         self.tell(.hello(name: hello.name))
     }
 
-    func askAboutHello(_ hello: CommandSequence.Hello) async {
-        let context = self.context
-        let result = await self.runner.run(self.settings.hooks.hello, true, willWait: self.flush) {
-            hook,
-            _ -> HelloOutcome? in
-            switch try await hook.hello(hello.name, context) {
-            case .next: nil
-            case let outcome: outcome
-            }
-        }
+    private func decide(_ hello: CommandSequence.Hello, _ result: ChainResult<Bool, HelloOutcome>) {
         switch result {
         case .passed, .decided(.next, _), .decided(.accept, _):
             self.accept(hello)

@@ -45,40 +45,48 @@ extension SMTPSession {
             self.refuse(self.sequence.mailDecided(.refused(.messageTooLarge), envelope: envelope))
             return nil
         }
-        self.transaction = MailTransaction(
+        let transaction = MailTransaction(
             id: QueueID.make(at: self.services.clock.now),
             sizeLimit: self.listener.limits.messageSize
         )
-        guard self.settings.hooks.sender.isEmpty else { return .mail(envelope) }
+        self.transaction = transaction
+        guard self.settings.hooks.sender.isEmpty else { return self.askAboutSender(envelope, transaction) }
         self.reply(self.sequence.mailDecided(.accepted(.senderOK), envelope: envelope))
         self.tell(.senderAccepted(envelope.reversePath))
         return nil
     }
 
-    func askAboutSender(_ envelope: Envelope) async {
-        guard let transaction = self.transaction else { return }
+    private func askAboutSender(_ envelope: Envelope, _ transaction: MailTransaction) -> Work? {
         let context = self.context
-        let (identifier, facts) = (transaction.id.description, transaction.facts)
-        let result = await self.runner.run(
-            self.settings.hooks.sender,
-            SenderState(envelope: envelope, sizeLimit: transaction.sizeLimit),
-            willWait: self.flush
-        ) { hook, state -> SenderOutcome? in
-            let seen = TransactionContext(envelope: state.envelope, queueIdentifier: identifier, facts: facts)
-            switch try await hook.sender(seen, context) {
-            case .next: return nil
+        let state = SenderState(
+            seen: TransactionContext(
+                envelope: envelope,
+                queueIdentifier: transaction.id.description,
+                facts: transaction.facts
+            ),
+            sizeLimit: transaction.sizeLimit
+        )
+        return self.ask(self.settings.hooks.sender, state) { hook, state -> ChainStep<SenderOutcome> in
+            switch try await hook.sender(state.seen, context) {
+            case .next: return .next
             case .change(let edits):
                 edits.forEach { state.apply($0) }
-                return nil
+                return .changed
             case .discard:
                 state.isDiscarded = true
-                return nil
+                return .changed
             case .hold(let reason):
                 state.holdReason = reason
-                return nil
-            case let outcome: return outcome
+                return .changed
+            case let outcome: return .decided(outcome)
             }
+        } then: { session, result in
+            session.decide(envelope, result)
+            return nil
         }
+    }
+
+    private func decide(_ envelope: Envelope, _ result: ChainResult<SenderState, SenderOutcome>) {
         switch result {
         case .passed(let state), .decided(.accept, let state), .decided(.next, let state), .decided(.change, let state),
             .decided(.discard, let state), .decided(.hold, let state):
@@ -120,15 +128,25 @@ extension Reply {
 
 /// The sender's side of the envelope while plugins look at it.
 private struct SenderState: Sendable {
-    var envelope: Envelope
+    /// What the next plugin sees.
+    var seen: TransactionContext
     var sizeLimit: Int
     var isDiscarded = false
     var holdReason: String?
 
+    var envelope: Envelope { self.seen.envelope }
+
     mutating func apply(_ edit: SenderEdit) {
         switch edit {
         case .replaceReversePath(let path):
-            if self.envelope.reversePath != .null { self.envelope.reversePath = path }  // RFC 5321 section 4.5.5
+            guard self.envelope.reversePath != .null else { return }  // RFC 5321 section 4.5.5
+            var envelope = self.envelope
+            envelope.reversePath = path
+            self.seen = TransactionContext(
+                envelope: envelope,
+                queueIdentifier: self.seen.queueIdentifier,
+                facts: self.seen.facts
+            )
         case .limitSize(let size):
             self.sizeLimit = min(self.sizeLimit, max(size, 0))
         }

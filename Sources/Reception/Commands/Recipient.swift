@@ -35,12 +35,7 @@ extension SMTPSession {
             self.refuseRecipient(mailbox, refusal)
             return nil
         }
-        let hooks = self.settings.hooks
-        guard hooks.recipient.isEmpty, !isServed || hooks.resolver.isEmpty else {
-            return .recipient(recipient, isServed: isServed)
-        }
-        self.acceptRecipient([recipient], as: mailbox)
-        return nil
+        return isServed ? self.askResolvers(about: recipient) : self.askAboutRecipient(RecipientState(asked: recipient))
     }
 
     /// Whether mail for the mailbox is taken from anybody.
@@ -72,20 +67,34 @@ extension SMTPSession {
         return nil
     }
 
-    func askAboutRecipient(_ recipient: EnvelopeRecipient, isServed: Bool) async {
-        guard let transaction = self.transaction, let envelope = self.sequence.envelope else { return }
+    /// What the resolvers have said, and then the plugins.
+    func resolved(_ recipient: EnvelopeRecipient, _ resolution: RecipientResolution) -> Work? {
         let mailbox = recipient.mailbox
         var state = RecipientState(asked: recipient)
-        if isServed, !self.settings.hooks.resolver.isEmpty {
-            switch await self.resolution(of: mailbox) {
-            case .found(let resolved): resolved.edits.forEach { state.apply($0) }
-            case .notFound where mailbox.localPart.value.lowercased() == "postmaster":
+        switch resolution {
+        case .found(let resolved): resolved.edits.forEach { state.apply($0) }
+        case .notFound, .next:
+            if mailbox.localPart.value.lowercased() == "postmaster" {
                 state.apply(.replace(self.settings.postmaster))
-            case .notFound, .next: return self.refuseRecipient(mailbox, .noSuchMailbox)
-            case .unavailable(let why):
-                self.logger.warning("recipient cannot be checked", metadata: ["to": "\(mailbox)", "error": "\(why)"])
-                return self.refuseRecipient(mailbox, .directoryUnavailable)
+                break
             }
+            self.refuseRecipient(mailbox, .noSuchMailbox)
+            return nil
+        case .unavailable(let why):
+            self.logger.warning("recipient cannot be checked", metadata: ["to": "\(mailbox)", "error": "\(why)"])
+            self.refuseRecipient(mailbox, .directoryUnavailable)
+            return nil
+        }
+        return self.askAboutRecipient(state)
+    }
+
+    func askAboutRecipient(_ state: RecipientState) -> Work? {
+        let mailbox = state.named
+        guard !self.settings.hooks.recipient.isEmpty, let transaction = self.transaction,
+            let envelope = self.sequence.envelope
+        else {
+            self.take(state, as: mailbox)
+            return nil
         }
         let context = self.context
         let seen = TransactionContext(
@@ -93,23 +102,27 @@ extension SMTPSession {
             queueIdentifier: transaction.id.description,
             facts: transaction.facts
         )
-        let result = await self.runner.run(self.settings.hooks.recipient, state, willWait: self.flush) {
-            hook,
-            state -> RecipientOutcome? in
+        return self.ask(self.settings.hooks.recipient, state) { hook, state -> ChainStep<RecipientOutcome> in
             switch try await hook.recipient(state.asked, seen, context) {
-            case .next: return nil
+            case .next: return .next
             case .change(let edits):
                 edits.forEach { state.apply($0) }
-                return nil
+                return .changed
             case .discard:
                 state.isDiscarded = true
-                return nil
+                return .changed
             case .hold(let reason):
                 state.holdReason = reason
-                return nil
-            case let outcome: return outcome
+                return .changed
+            case let outcome: return .decided(outcome)
             }
+        } then: { session, result in
+            session.decide(mailbox, result)
+            return nil
         }
+    }
+
+    private func decide(_ mailbox: Mailbox, _ result: ChainResult<RecipientState, RecipientOutcome>) {
         switch result {
         case .passed(let state), .decided(.accept, let state), .decided(.next, let state), .decided(.change, let state),
             .decided(.discard, let state), .decided(.hold, let state):

@@ -8,11 +8,33 @@ extension SMTPSession {
     /// The most recipients that resolvers are asked about at a time, for one session.
     static let mostAhead = 50
 
-    /// What the resolvers say about a recipient, and at the same time about those that come behind it.
-    func resolution(of mailbox: Mailbox) async -> RecipientResolution {
-        if let known = self.transaction?.resolvedAhead.removeValue(forKey: mailbox) { return known }
+    /// Asks the resolvers about a recipient of ours, and at the same time about those that come behind it.
+    func askResolvers(about recipient: EnvelopeRecipient) -> Work? {
+        guard !self.settings.hooks.resolver.isEmpty else {
+            return self.askAboutRecipient(RecipientState(asked: recipient))
+        }
+        let mailbox = recipient.mailbox
+        if let known = self.transaction?.resolvedAhead.removeValue(forKey: mailbox) {
+            return self.resolved(recipient, known)
+        }
         let others = self.recipientsAhead(of: mailbox)
-        guard !others.isEmpty else { return await self.resolve(mailbox) }
+        guard others.isEmpty else {
+            return .rest { session in session.resolved(recipient, await session.resolution(of: mailbox, and: others)) }
+        }
+        return self.ask(self.settings.hooks.resolver, true, step: Self.question(mailbox, self.context)) {
+            session,
+            result in
+            switch session.resolution(result) {
+            case .settled(let resolution): session.resolved(recipient, resolution)
+            case .alias(let found, let next):
+                .rest { session in
+                    session.resolved(recipient, await session.resolve(found, of: mailbox, from: next))
+                }
+            }
+        }
+    }
+
+    private func resolution(of mailbox: Mailbox, and others: [Mailbox]) async -> RecipientResolution {
         let transaction = self.transaction?.id
         var answers = await withTaskGroup { group in
             for other in others { group.addTask { (other, await self.resolve(other)) } }

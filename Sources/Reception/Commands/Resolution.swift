@@ -7,10 +7,17 @@ extension SMTPSession {
     private static let mostTargets = 50
 
     /// One resolver's answer.
-    private struct Answer: Sendable {
+    struct Answer: Sendable {
         let resolution: RecipientResolution
         /// Which one it was.
         let position: Int
+    }
+
+    /// What the resolvers have come to.
+    enum Resolution {
+        case settled(RecipientResolution)
+        /// It may stand for somebody whom the resolvers behind are asked about, from the one at a place on.
+        case alias(ResolvedRecipient, next: Int)
     }
 
     /// Asks the resolvers in order; the first that does not answer `next` decides.
@@ -28,27 +35,41 @@ extension SMTPSession {
     /// - Returns: `next` where none knows anything.
     private func resolve(_ mailbox: Mailbox, from start: Int) async -> RecipientResolution {
         let resolvers = self.settings.hooks.resolver
-        let context = self.context
         let asked = start == 0 ? resolvers : Array(resolvers.dropFirst(start))
-        let result = await self.runner.run(asked, true, willWait: self.flush) { placed, _ -> Answer? in
+        let step = Self.question(mailbox, self.context)
+        switch self.resolution(await self.runner.run(asked, true, willWait: self.flush, step: step)) {
+        case .settled(let resolution): return resolution
+        case .alias(let found, let next): return await self.resolve(found, of: mailbox, from: next)
+        }
+    }
+
+    /// Asks one resolver.
+    static func question(
+        _ mailbox: Mailbox,
+        _ context: SessionContext
+    ) -> @Sendable (PlacedResolver, inout Bool) async throws -> ChainStep<Answer> {
+        { placed, _ in
             switch try await placed.hook.resolve(mailbox, context) {
-            case .next: nil
-            case let resolution: Answer(resolution: resolution, position: placed.position)
+            case .next: .next
+            case let resolution: .decided(Answer(resolution: resolution, position: placed.position))
             }
         }
+    }
+
+    func resolution(_ result: ChainResult<Bool, Answer>) -> Resolution {
         switch result {
-        case .passed: return .next
-        case .failed(let plugin): return .unavailable("plugin \(plugin) failed")
+        case .passed: return .settled(.next)
+        case .failed(let plugin): return .settled(.unavailable("plugin \(plugin) failed"))
         case .decided(let answer, _):
-            guard case .found(let found) = answer.resolution, answer.position + 1 < resolvers.count else {
-                return answer.resolution
-            }
-            return await self.resolve(found, of: mailbox, from: answer.position + 1)
+            guard case .found(let found) = answer.resolution, !found.targets.isEmpty,
+                answer.position + 1 < self.settings.hooks.resolver.count
+            else { return .settled(answer.resolution) }
+            return .alias(found, next: answer.position + 1)
         }
     }
 
     /// Asks about what a mailbox stands for.
-    private func resolve(
+    func resolve(
         _ found: ResolvedRecipient,
         of mailbox: Mailbox,
         from start: Int

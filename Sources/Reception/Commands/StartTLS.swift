@@ -144,10 +144,10 @@ extension SMTPSession {
     private func askAboutTLS() async {
         guard let parameters = self.security, !self.settings.hooks.tls.isEmpty else { return }
         let context = self.context
-        let result = await self.runner.run(self.settings.hooks.tls, true) { hook, _ -> TLSOutcome? in
+        let result = await self.runner.run(self.settings.hooks.tls, true) { hook, _ -> ChainStep<TLSOutcome> in
             switch try await hook.encrypted(TLSFacts(parameters), context) {
-            case .next: nil
-            case let outcome: outcome
+            case .next: .next
+            case let outcome: .decided(outcome)
             }
         }
         switch result {

@@ -6,6 +6,8 @@ struct RecipientState: Sendable {
     /// The most mailboxes that one RCPT may become.
     static let maximumExpansion = 10_000
 
+    /// The mailbox that the client has named.
+    let named: Mailbox
     /// The recipient as the next plugin sees it: the first of what it has become.
     private(set) var asked: EnvelopeRecipient
     private(set) var recipients: [EnvelopeRecipient]
@@ -14,6 +16,7 @@ struct RecipientState: Sendable {
     var holdReason: String?
 
     init(asked: EnvelopeRecipient) {
+        self.named = asked.mailbox
         self.asked = asked
         self.recipients = [asked]
     }

@@ -17,6 +17,22 @@ struct MessageState: Sendable {
     var isChanged = false
     var isDiscarded = false
     var holdReason: String?
+    /// Made when a plugin was last asked; `nil` once the message has changed.
+    private var lastContext: MessageContext?
+
+    init(message: ReceivedMessage, header: HeaderSection, headerLength: Int) {
+        self.message = message
+        self.header = header
+        self.headerLength = headerLength
+    }
+
+    /// What the next plugin sees, kept for those behind it.
+    mutating func contextForHook() -> MessageContext {
+        if let context = self.lastContext { return context }
+        let context = self.context
+        self.lastContext = context
+        return context
+    }
 
     /// What the next plugin sees.
     var context: MessageContext {
@@ -30,6 +46,7 @@ struct MessageState: Sendable {
     }
 
     mutating func apply(_ edit: MessageEdit) throws {
+        self.lastContext = nil
         switch edit {
         case .header(let edit): try self.header.apply(edit)
         case .replaceBody(let bytes): self.body = ByteBuffer(bytes: bytes)
@@ -112,15 +129,15 @@ extension SMTPSession {
         )
         let headerResult = await self.runner.run(self.settings.hooks.header, state, willWait: self.flush) {
             hook,
-            state -> MessageOutcome? in
-            try Self.note(try await hook.header(state.context, seen, context), in: &state)
+            state -> ChainStep<MessageOutcome> in
+            try Self.note(try await hook.header(state.contextForHook(), seen, context), in: &state)
         }
         let first = self.answer(to: headerResult)
         guard case .taken(let state) = first else { return first }
         let result = await self.runner.run(self.settings.hooks.message, state, willWait: self.flush) {
             hook,
-            state -> MessageOutcome? in
-            try Self.note(try await hook.message(state.context, seen, context), in: &state)
+            state -> ChainStep<MessageOutcome> in
+            try Self.note(try await hook.message(state.contextForHook(), seen, context), in: &state)
         }
         return self.answer(to: result)
     }
@@ -146,16 +163,19 @@ extension SMTPSession {
         return MessageState(message: message, header: header, headerLength: header.length)
     }
 
-    /// Notes an outcome that lets the chain go on; any other is returned and ends it.
-    private static func note(_ outcome: MessageOutcome, in state: inout MessageState) throws -> MessageOutcome? {
+    /// Notes an outcome that lets the chain go on; any other ends it.
+    private static func note(
+        _ outcome: MessageOutcome,
+        in state: inout MessageState
+    ) throws -> ChainStep<MessageOutcome> {
         switch outcome {
-        case .next: break
+        case .next: return .next
         case .change(let edits): for edit in edits { try state.apply(edit) }
         case .discard: state.isDiscarded = true
         case .hold(let reason): state.holdReason = reason
-        case .accept, .reject, .defer, .disconnect: return outcome
+        case .accept, .reject, .defer, .disconnect: return .decided(outcome)
         }
-        return nil
+        return .changed
     }
 
     private func answer(to result: ChainResult<MessageState, MessageOutcome>) -> MessageAnswer {

@@ -93,8 +93,10 @@ extension SMTPSession {
         var verdicts = RecipientVerdicts(all: [])
         for recipient in envelope.recipients {
             let opinion = RecipientOpinion(message: state)
-            let result = await self.runner.run(hooks, opinion, willWait: self.flush) { hook, opinion -> Reply? in
-                let outcome = try await hook.message(opinion.message.context, for: recipient, seen, context)
+            let result = await self.runner.run(hooks, opinion, willWait: self.flush) {
+                hook,
+                opinion -> ChainStep<Reply> in
+                let outcome = try await hook.message(opinion.message.contextForHook(), for: recipient, seen, context)
                 return try opinion.note(outcome)
             }
             verdicts.all.append(Self.verdict(of: result))
@@ -124,23 +126,19 @@ private struct RecipientOpinion: Sendable {
 
     /// Notes an outcome.
     ///
-    /// - Returns: a reply where it ends the chain: 250 for `accept`.
-    mutating func note(_ outcome: RecipientMessageOutcome) throws -> Reply? {
+    /// - Returns: with a reply where it ends the chain: 250 for `accept`.
+    mutating func note(_ outcome: RecipientMessageOutcome) throws -> ChainStep<Reply> {
         switch outcome {
-        case .next: return nil
-        case .accept: return .ok
+        case .next: return .next
+        case .accept: return .decided(.ok)
         case .change(let edits):
             for edit in edits { try self.message.apply(edit) }
             self.verdict.edits += edits
-            return nil
-        case .discard:
-            self.verdict.answer = .discarded
-            return nil
-        case .hold(let reason):
-            self.verdict.holdReason = reason
-            return nil
-        case .reject(let reply): return reply.withClass(.permanentFailure, else: .messageRefused)
-        case .defer(let reply): return reply.withClass(.transientFailure, else: .temporaryFailure)
+        case .discard: self.verdict.answer = .discarded
+        case .hold(let reason): self.verdict.holdReason = reason
+        case .reject(let reply): return .decided(reply.withClass(.permanentFailure, else: .messageRefused))
+        case .defer(let reply): return .decided(reply.withClass(.transientFailure, else: .temporaryFailure))
         }
+        return .changed
     }
 }

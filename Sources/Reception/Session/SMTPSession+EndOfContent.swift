@@ -211,10 +211,10 @@ extension SMTPSession {
             let recipient = routed.recipients[index]
             let result = await self.runner.run(self.settings.hooks.route, true, willWait: self.flush) {
                 hook,
-                _ -> String? in
+                _ -> ChainStep<String> in
                 switch try await hook.route(for: recipient, seen) {
-                case .next: nil
-                case .route(let name): name
+                case .next: .next
+                case .route(let name): .decided(name)
                 }
             }
             switch result {

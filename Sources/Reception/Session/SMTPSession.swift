@@ -13,18 +13,14 @@ import TransportSecurity
 /// Input is carried out by `advance()` as far as that needs no waiting, straight from the channel's callback. What must wait
 /// (a hook, a commit, a large content) is `Work` for the session's one task, `run()`; meanwhile nothing is read.
 package actor SMTPSession {
-    nonisolated let eventLoop: any EventLoop
-    package nonisolated var unownedExecutor: UnownedSerialExecutor {
-        unsafe self.eventLoop.executor.asUnownedSerialExecutor()
-    }
+    private nonisolated let executor: EventLoopActorExecutor
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe self.executor.asUnownedSerialExecutor() }
+    nonisolated var eventLoop: any EventLoop { self.executor.eventLoop }
 
     /// Something that has to be awaited.
-    enum Work {
-        case hello(CommandSequence.Hello)
-        case mail(Envelope)
-        case recipient(EnvelopeRecipient, isServed: Bool)
-        /// DATA, or the first BDAT with its size.
-        case content(chunk: (size: Int, isLast: Bool)?)
+    enum Work: Sendable {
+        /// The rest of a command, and what comes behind that.
+        case rest(@Sendable (isolated SMTPSession) async -> Work?)
         /// The content in memory has to be written out before more is read.
         case spool
         case endOfContent
@@ -54,7 +50,7 @@ package actor SMTPSession {
     let rates: ClientRates
     let identifier: String
     let runner: HookRunner
-    var logger: Logger
+    var logger: Logger { didSet { self.lastContext = nil } }
     package nonisolated let facts = Facts()
     let isRelayClient: Bool
 
@@ -73,11 +69,13 @@ package actor SMTPSession {
 
     var tlsHandler: TLSHandler?
     /// What the handshake has agreed on; `nil` in the clear.
-    var security: TLSParameters?
+    var security: TLSParameters? { didSet { self.lastContext = nil } }
     /// Why a plugin does not want the encrypted connection.
     var tlsRefusal: Reply?
+    /// Made when plugins were last asked; `nil` once something that they see has changed.
+    private var lastContext: SessionContext?
     /// Whom the client has proved to be (RFC 4954).
-    var identity: String?
+    var identity: String? { didSet { self.lastContext = nil } }
     /// What the directory knows as the client's addresses.
     var ownAddresses: [String] = []
     /// The session's task, while the handshake goes on.
@@ -106,6 +104,8 @@ package actor SMTPSession {
     var timer: Scheduled<Void>?
 
     /// Makes the session of an accepted connection; it is silent until `run()`.
+    ///
+    /// - Parameter executor: of the channel's event loop; its task executor is what the task that serves the session prefers.
     package init(
         channel: any Channel,
         clientAddress: IPAddress,
@@ -113,10 +113,10 @@ package actor SMTPSession {
         settings: ReceptionSettings,
         services: ReceptionServices,
         rates: ClientRates,
-        executor: EventLoopTaskExecutor
+        executor: EventLoopActorExecutor
     ) {
         self.channel = channel
-        self.eventLoop = channel.eventLoop
+        self.executor = executor
         self.lastActivity = channel.eventLoop.now
         self.clientAddress = clientAddress
         self.listener = listener
@@ -129,7 +129,7 @@ package actor SMTPSession {
         logger[metadataKey: "session"] = "\(self.identifier)"
         logger[metadataKey: "peer"] = "\(clientAddress)"
         self.logger = logger
-        self.runner = HookRunner(eventLoop: channel.eventLoop, executor: executor, logger: logger)
+        self.runner = HookRunner(eventLoop: channel.eventLoop, executor: executor.taskExecutor, logger: logger)
         self.isRelayClient = settings.relayNetworks.contains { $0.contains(clientAddress) }
         self.sequence = CommandSequence(
             isLMTP: listener.role == .lmtp,
@@ -168,7 +168,8 @@ package actor SMTPSession {
         await self.beginImplicitTLS()
         if !self.isDisconnected, !self.isClosing { await self.greet() }
         while let work = await self.nextWork() {
-            await self.perform(work)
+            var next = await self.perform(work)
+            while let work = next { next = await self.perform(work) }
             self.waitsAnew = true
             if !self.leftovers.isEmpty { await self.discardLeftovers() }
         }
@@ -334,23 +335,37 @@ package actor SMTPSession {
         return nil
     }
 
-    private func perform(_ work: Work) async {
+    private func perform(_ work: Work) async -> Work? {
         switch work {
-        case .hello(let hello): await self.askAboutHello(hello)
-        case .mail(let envelope): await self.askAboutSender(envelope)
-        case .recipient(let recipient, let isServed): await self.askAboutRecipient(recipient, isServed: isServed)
-        case .content(let chunk): await self.askAboutContent(chunk)
+        case .rest(let rest): return await rest(self)
         case .spool: await self.writeOutContent()
         case .endOfContent: await self.endOfContent()
         case .startTLS: await self.negotiateTLS()
         case .authenticate(let claim): await self.look(into: claim)
         case .verify(let mailbox, let isExpand): await self.askResolvers(about: mailbox, isExpand: isExpand)
         }
+        return nil
+    }
+
+    /// Asks the plugins of a stage: here and now where they answer at once, else the rest is work for the session's task.
+    func ask<Hook: Sendable, State: Sendable, Outcome: Sendable>(
+        _ hooks: [Hooked<Hook>],
+        _ state: State,
+        step: @escaping @Sendable (Hook, inout State) async throws -> ChainStep<Outcome>,
+        then: @escaping @Sendable (isolated SMTPSession, ChainResult<State, Outcome>) -> Work?
+    ) -> Work? {
+        switch self.runner.start(hooks, state, step: step) {
+        case .over(let result): return then(self, result)
+        case .waiting(let chain):
+            self.flush()  // replies to earlier commands do not wait for a plugin
+            return .rest { session in then(session, await session.runner.result(of: chain)) }
+        }
     }
 
     /// What plugins see of the session.
     var context: SessionContext {
-        SessionContext(
+        if let context = self.lastContext, context.helloName == self.sequence.hello?.name { return context }
+        let context = SessionContext(
             identifier: self.identifier,
             clientAddress: self.clientAddress,
             listener: self.listener.name,
@@ -362,6 +377,8 @@ package actor SMTPSession {
             facts: self.facts,
             logger: self.logger
         )
+        self.lastContext = context
+        return context
     }
 
     private func greet() async {
@@ -373,10 +390,12 @@ package actor SMTPSession {
         var refusal = self.tlsRefusal
         if refusal == nil, !self.settings.hooks.connect.isEmpty {
             let context = self.context
-            let result = await self.runner.run(self.settings.hooks.connect, true) { hook, _ -> ConnectOutcome? in
+            let result = await self.runner.run(self.settings.hooks.connect, true) {
+                hook,
+                _ -> ChainStep<ConnectOutcome> in
                 switch try await hook.connected(context) {
-                case .next: nil
-                case let outcome: outcome
+                case .next: .next
+                case let outcome: .decided(outcome)
                 }
             }
             switch result {

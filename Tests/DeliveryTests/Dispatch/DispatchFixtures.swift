@@ -1,3 +1,4 @@
+import MailHubPlugin
 import Delivery
 import MailQueue
 import NIOCore
@@ -122,7 +123,7 @@ final class ScriptedTransport: Transport {
 
     func open(
         _ destination: Destination,
-        on eventLoop: any EventLoop
+        on executor: EventLoopActorExecutor
     ) async throws(TransportFailure) -> any TransportSession {
         let failure = self.state.withLock { state -> TransportFailure? in
             state.opened += 1

@@ -1,4 +1,5 @@
 @testable import Delivery
+import MailHubPlugin
 import Glibc
 import MailQueue
 import NIOCore
@@ -17,7 +18,10 @@ struct MaildirTransportTests {
             content: ContentDirectory(path: self.folder.path, pool: .singleton),
             pool: .singleton
         )
-        let session = try await transport.open(.store, on: MultiThreadedEventLoopGroup.singleton.any())
+        let session = try await transport.open(
+            .store,
+            on: EventLoopActorExecutor(MultiThreadedEventLoopGroup.singleton.any())
+        )
         let reports = await session.deliver(job)
         let isReusable = await session.isReusable
         #expect(isReusable)

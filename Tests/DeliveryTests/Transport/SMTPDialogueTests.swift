@@ -1,4 +1,5 @@
 @testable import Delivery
+import MailHubPlugin
 import MailQueue
 import NIOCore
 import NIOPosix
@@ -343,7 +344,10 @@ struct SMTPDialogueTests {
     func unreadable() async throws {
         try await ScriptedServer.run(Script()) { server in
             let job = try job(to: [try recipient("r@b.example")], content: .file(name: "gone.eml", size: 200_000))
-            let session = try await server.transport().open(.store, on: MultiThreadedEventLoopGroup.singleton.any())
+            let session = try await server.transport().open(
+                .store,
+                on: EventLoopActorExecutor(MultiThreadedEventLoopGroup.singleton.any())
+            )
             #expect(await session.deliver(job).summaries == ["0 deferred 451 4.3.0"])
             let isReusable = await session.isReusable
             #expect(isReusable)

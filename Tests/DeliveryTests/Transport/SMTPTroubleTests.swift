@@ -33,7 +33,10 @@ struct SMTPTroubleTests {
         let session: any TransportSession
         do {
             let transport = server.transport(timeouts: .short(at: step))
-            session = try await transport.open(.store, on: MultiThreadedEventLoopGroup.singleton.any())
+            session = try await transport.open(
+                .store,
+                on: EventLoopActorExecutor(MultiThreadedEventLoopGroup.singleton.any())
+            )
         } catch {
             #expect(error.isDestinationTrouble)
             return (["\(error.reply.code) \(error.reply.enhancedText ?? "")"], false)
@@ -93,7 +96,10 @@ struct SMTPTroubleTests {
     func refusingGreeting(line: String, code: Int) async throws {
         try await ScriptedServer.run(Script([], ["CONNECT": .reply(line)])) { server in
             do throws(TransportFailure) {
-                _ = try await server.transport().open(.store, on: MultiThreadedEventLoopGroup.singleton.any())
+                _ = try await server.transport().open(
+                    .store,
+                    on: EventLoopActorExecutor(MultiThreadedEventLoopGroup.singleton.any())
+                )
                 Issue.record("opened")
             } catch {
                 #expect(error.reply.code.value == code)
@@ -110,7 +116,10 @@ struct SMTPTroubleTests {
     func refusedHello(line: String) async throws {
         try await ScriptedServer.run(Script([], ["EHLO": .reply(line)])) { server in
             await #expect(throws: TransportFailure.self) {
-                _ = try await server.transport().open(.store, on: MultiThreadedEventLoopGroup.singleton.any())
+                _ = try await server.transport().open(
+                    .store,
+                    on: EventLoopActorExecutor(MultiThreadedEventLoopGroup.singleton.any())
+                )
             }
             #expect(server.heard.lines == ["CONNECT", "EHLO hub.example.org", "QUIT"])
         }
@@ -123,7 +132,10 @@ struct SMTPTroubleTests {
         // Behind the reply that is due come 6 MB that nobody has asked for.
         let script = Script([], [".": .raw("250 2.0.0 Taken\r\n" + String(repeating: reply, count: 3))])
         try await ScriptedServer.run(script) { server in
-            let session = try await server.transport().open(.store, on: MultiThreadedEventLoopGroup.singleton.any())
+            let session = try await server.transport().open(
+                .store,
+                on: EventLoopActorExecutor(MultiThreadedEventLoopGroup.singleton.any())
+            )
             #expect(await session.deliver(try job(to: "r@b.example")).summaries == ["0 relayed 250 2.0.0"])
             var isReusable = true
             for _ in 0..<1000 {
@@ -169,7 +181,10 @@ struct SMTPTroubleTests {
             logger: .quiet
         )
         do {
-            let session = try await transport.open(.store, on: MultiThreadedEventLoopGroup.singleton.any())
+            let session = try await transport.open(
+                .store,
+                on: EventLoopActorExecutor(MultiThreadedEventLoopGroup.singleton.any())
+            )
             let reports = await session.deliver(try job(to: "r@b.example"))
             await session.close()
             return "\(reports[0].host ?? "-") \(reports[0].summary)"
@@ -205,7 +220,10 @@ struct SMTPTroubleTests {
         let script = Script([], ["RCPT TO:<bad": "550 5.1.1 No"])
         try await ScriptedServer.run(script) { server in
             let transport = server.transport(messagesPerConnection: 3)
-            let session = try await transport.open(.store, on: MultiThreadedEventLoopGroup.singleton.any())
+            let session = try await transport.open(
+                .store,
+                on: EventLoopActorExecutor(MultiThreadedEventLoopGroup.singleton.any())
+            )
             #expect(await session.deliver(try job(to: "r@b.example")).summaries == ["0 relayed 250 2.0.0"])
             #expect(await session.deliver(try job(to: "bad@b.example")).summaries == ["0 failed 550 5.1.1"])
             var isReusable = await session.isReusable
@@ -239,7 +257,10 @@ struct SMTPTroubleTests {
             ]
         )
         try await ScriptedServer.run(script) { server in
-            let session = try await server.transport().open(.store, on: MultiThreadedEventLoopGroup.singleton.any())
+            let session = try await server.transport().open(
+                .store,
+                on: EventLoopActorExecutor(MultiThreadedEventLoopGroup.singleton.any())
+            )
             #expect(await session.deliver(try job(to: "r@b.example")).summaries == ["0 relayed 250 2.0.0"])
             var isReusable = true
             for _ in 0..<500 {
@@ -255,7 +276,10 @@ struct SMTPTroubleTests {
     @Test("QUIT waits for its reply (S5321-4.1.1.10-02, S5321-4.1.1.10-03)")
     func quitsPolitely() async throws {
         try await ScriptedServer.run(Script()) { server in
-            let session = try await server.transport().open(.store, on: MultiThreadedEventLoopGroup.singleton.any())
+            let session = try await server.transport().open(
+                .store,
+                on: EventLoopActorExecutor(MultiThreadedEventLoopGroup.singleton.any())
+            )
             await session.close()
             #expect(server.heard.lines == ["CONNECT", "EHLO hub.example.org", "QUIT"])
         }

@@ -252,7 +252,10 @@ extension ScriptedServer {
 
     /// Delivers one job over a connection of its own.
     func deliver(_ job: DeliveryJob, over transport: SMTPTransport) async throws -> [RecipientReport] {
-        let session = try await transport.open(.store, on: MultiThreadedEventLoopGroup.singleton.any())
+        let session = try await transport.open(
+            .store,
+            on: EventLoopActorExecutor(MultiThreadedEventLoopGroup.singleton.any())
+        )
         let reports = await session.deliver(job)
         await session.close()
         return reports
