@@ -224,8 +224,8 @@ let package = Package(
             "MailHubTests",
             [
                 "OAuth",
-                "MailHub", "MailHubPlugin", "Administration", "Delivery", "LDAPClient", "MailQueue", "Reception",
-                "SMTP",
+                "MailHub", "MailHubPlugin", "Administration", "Delivery", "KeyValueStorage", "LDAPClient", "MailQueue",
+                "Reception", "SMTP",
                 "StaticRecipients", "SizeLimits", logging,
             ]
         ),

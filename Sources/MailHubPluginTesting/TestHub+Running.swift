@@ -18,7 +18,7 @@ extension TestHub {
                 }
             }
         }
-        let watching = Task { await observers?.run() }  // ends with its streams; awaited below
+        let watching = Task { await observers?.streams.run() }  // ends with its streams; awaited below
         func end() async {
             work.cancel()
             observers?.finish()

@@ -19,9 +19,8 @@ package struct SCRAMClient: Sendable {
     ///   - user: prepared, as `Prepared.text` gives it.
     ///   - nonce: printable ASCII without commas, fresh for each exchange.
     package init(user: String, nonce: [UInt8]) {
-        let name = user.replacing("=", with: "=3D").replacing(",", with: "=2C")
         self.nonce = nonce
-        self.firstBare = Array("n=\(name),r=".utf8) + nonce
+        self.firstBare = Array("n=\(SCRAMSyntax.escaped(user)),r=".utf8) + nonce
     }
 
     /// `client-first-message`.
@@ -32,9 +31,9 @@ package struct SCRAMClient: Sendable {
     /// - Returns: with what the password is to be salted.
     package mutating func challenged(by octets: [UInt8]) throws(Refused) -> (salt: [UInt8], iterations: Int) {
         let parts = octets.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
-        guard parts.count >= 3, let nonce = Self.attribute("r", parts[0]),
-            let salt = Self.attribute("s", parts[1]).flatMap({ Base64.decode($0) }), !salt.isEmpty,
-            let iterations = Self.attribute("i", parts[2]).flatMap({ Int(String(decoding: $0, as: UTF8.self)) })
+        guard parts.count >= 3, let nonce = SCRAMSyntax.attribute("r", parts[0]),
+            let salt = SCRAMSyntax.attribute("s", parts[1]).flatMap({ Base64.decode($0) }), !salt.isEmpty,
+            let iterations = SCRAMSyntax.attribute("i", parts[2]).flatMap({ Int(String(decoding: $0, as: UTF8.self)) })
         else { throw Refused(description: "malformed SCRAM challenge") }
         guard nonce.starts(with: self.nonce), nonce.count > self.nonce.count else {
             throw Refused(description: "the SCRAM challenge is for somebody else")
@@ -66,15 +65,9 @@ package struct SCRAMClient: Sendable {
     /// Takes `server-final-message`: the server has to show that it knows the password, too.
     package func concluded(by octets: [UInt8]) throws(Refused) {
         let first = octets.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false).first ?? []
-        guard let signature = Self.attribute("v", first).flatMap({ Base64.decode($0) }), !self.serverSignature.isEmpty,
+        guard let signature = SCRAMSyntax.attribute("v", first).flatMap({ Base64.decode($0) }),
+            !self.serverSignature.isEmpty,
             Digest.areEqual(signature, self.serverSignature)
         else { throw Refused(description: "the server does not know the password") }
-    }
-
-    private static func attribute(_ name: Character, _ part: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
-        guard part.count >= 2, part.first == name.asciiValue, part.dropFirst().first == UInt8(ascii: "=") else {
-            return nil
-        }
-        return part.dropFirst(2)
     }
 }

@@ -56,14 +56,17 @@ struct SCRAMServer: Sendable {
         if parts[1].isEmpty {
             self.authorization = nil
         } else {
-            guard let name = Self.attribute("a", parts[1]), let authorization = Self.name(name) else { return nil }
+            guard let name = SCRAMSyntax.attribute("a", parts[1]), let authorization = SCRAMSyntax.name(name) else {
+                return nil
+            }
             self.authorization = authorization
         }
         // `m=` is an extension that must be understood: there is none (section 5.1).
         let bare = Array(parts[2])
         let attributes = bare.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
-        guard attributes.count >= 2, let name = Self.attribute("n", attributes[0]), let user = Self.name(name),
-            let clientNonce = Self.attribute("r", attributes[1]), (8...1024).contains(clientNonce.count),
+        guard attributes.count >= 2, let name = SCRAMSyntax.attribute("n", attributes[0]),
+            let user = SCRAMSyntax.name(name),
+            let clientNonce = SCRAMSyntax.attribute("r", attributes[1]), (8...1024).contains(clientNonce.count),
             clientNonce.allSatisfy({ (0x21...0x7E).contains($0) })
         else { return nil }
         self.user = user
@@ -84,9 +87,9 @@ struct SCRAMServer: Sendable {
     func finish(_ final: [UInt8]) -> Verdict {
         let attributes = final.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
         guard let keys = self.keys, attributes.count >= 3, let last = attributes.last,
-            let binding = Self.attribute("c", attributes[0]).flatMap({ Base64.decode($0) }),
-            let nonce = Self.attribute("r", attributes[1]),
-            let proof = Self.attribute("p", last).flatMap({ Base64.decode($0) }), proof.count == Digest.size
+            let binding = SCRAMSyntax.attribute("c", attributes[0]).flatMap({ Base64.decode($0) }),
+            let nonce = SCRAMSyntax.attribute("r", attributes[1]),
+            let proof = SCRAMSyntax.attribute("p", last).flatMap({ Base64.decode($0) }), proof.count == Digest.size
         else { return .malformed }
         let withoutProof = final.prefix(final.count - last.count - 1)
         let comma = [UInt8(ascii: ",")]
@@ -102,30 +105,5 @@ struct SCRAMServer: Sendable {
         } catch {
             return .wrong
         }
-    }
-
-    private static func attribute(_ name: Character, _ part: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
-        guard part.count >= 2, part.first == name.asciiValue, part.dropFirst().first == UInt8(ascii: "=") else {
-            return nil
-        }
-        return part.dropFirst(2)
-    }
-
-    /// `saslname`: `=2C` is a comma, `=3D` an equals sign (RFC 5802 section 5.1).
-    private static func name(_ octets: ArraySlice<UInt8>) -> String? {
-        var result: [UInt8] = []
-        var rest = octets
-        while let octet = rest.popFirst() {
-            guard octet == UInt8(ascii: "=") else {
-                result.append(octet)
-                continue
-            }
-            switch (rest.popFirst(), rest.popFirst()) {
-            case (UInt8(ascii: "2"), UInt8(ascii: "C")): result.append(UInt8(ascii: ","))
-            case (UInt8(ascii: "3"), UInt8(ascii: "D")): result.append(UInt8(ascii: "="))
-            default: return nil
-            }
-        }
-        return String(validating: result, as: UTF8.self).flatMap { Prepared.text($0) }
     }
 }

@@ -34,9 +34,7 @@ enum TokenResponse {
         guard parts.count == 3, parts[2].isEmpty, parts[0].elementsEqual("n".utf8) || parts[0].elementsEqual("y".utf8)
         else { return nil }
         guard !parts[1].isEmpty else { return (nil, ()) }
-        guard let text = self.text(parts[1], behind: "a=") else { return nil }
-        let name = text.replacing("=2C", with: ",").replacing("=3D", with: "=")
-        return Prepared.text(name).map { ($0, ()) }
+        return SCRAMSyntax.attribute("a", parts[1]).flatMap { SCRAMSyntax.name($0) }.map { ($0, ()) }
     }
 
     private static func text(_ part: ArraySlice<UInt8>, behind key: String) -> String? {

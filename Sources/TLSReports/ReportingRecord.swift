@@ -1,3 +1,4 @@
+import Delivery
 package import SMTP
 
 /// Where a domain wants its reports (RFC 8460 section 3).
@@ -14,13 +15,8 @@ package struct ReportingRecord: Hashable, Sendable {
 
     /// Reads the TXT records of `_smtp._tls.DOMAIN`; `nil` where not exactly one is a right one.
     package init?(_ texts: [String]) {
-        let candidates = texts.filter { text in
-            text.hasPrefix("v=TLSRPTv1") && text.dropFirst(10).first.map { ";\t ".contains($0) } ?? false
-        }
-        guard candidates.count == 1, let text = candidates.first else { return nil }
-        let fields = text.split(separator: ";").dropFirst().map { String($0).trimmed }
-        guard let field = fields.first(where: { $0.hasPrefix("rua=") }) else { return nil }
-        let destinations = field.dropFirst(4).split(separator: ",").compactMap { Destination(String($0).trimmed) }
+        guard let uris = TaggedRecord(texts, version: "TLSRPTv1")?["rua"] else { return nil }
+        let destinations = uris.split(separator: ",").compactMap { Destination(String($0.trimmingBlanks)) }
         guard !destinations.isEmpty else { return nil }
         self.destinations = Array(destinations.prefix(Self.mostDestinations))
     }
@@ -67,13 +63,5 @@ extension ReportingRecord.Destination {
             rest = rest.dropFirst(2)
         }
         return String(validating: result, as: UTF8.self)
-    }
-}
-
-extension String {
-    var trimmed: String {
-        var text = self[...].drop { $0 == " " || $0 == "\t" }
-        while let last = text.last, last == " " || last == "\t" { text.removeLast() }
-        return String(text)
     }
 }

@@ -131,9 +131,15 @@ package final class TLSReporter: TLSResultObserver {
     /// Sends a report to the first place that takes it (section 3).
     private func send(_ report: Report, through outlet: any ReportOutlet) async -> Bool {
         guard let record = await self.record(of: report.domain) else { return false }
+        let body: [UInt8]
+        do {
+            body = try Gzip.compress(report.json)
+        } catch {
+            self.logger.error("TLS report cannot be written", metadata: ["error": "\(error)"])
+            return false
+        }
         for destination in record.destinations {
             do {
-                let body = try Gzip.compress(report.json)
                 switch destination {
                 case .mailbox(let mailbox):
                     let message = report.message(to: mailbox, at: self.clock.now, body)

@@ -199,6 +199,15 @@ struct DeliverySecurity {
         self.report(hop, nil, nil)
     }
 
+    /// The server does not offer REQUIRETLS (RFC 8689 section 4.2.1).
+    static func noPromise(of hop: NextHop) -> TransportFailure {
+        TransportFailure(
+            reply: Reply(550, .init(7, 30), "\(hop.host): REQUIRETLS support required"),
+            host: hop.host,
+            isDestinationTrouble: false
+        )
+    }
+
     /// The message must not go there, and may come back (RFC 8689 section 4.2.1).
     private static func unprotected(_ hop: NextHop, _ what: String) -> TransportFailure {
         TransportFailure(

@@ -71,7 +71,7 @@ package struct SMTPTransport: Transport {
                 let session = try await self.open(hop, for: destination, on: executor, &security)
                 guard security.needsPromise(of: hop), !session.offersRequireTLS else { return session }
                 await session.close()
-                throw Self.noPromise(of: hop)
+                throw DeliverySecurity.noPromise(of: hop)
             } catch {
                 self.logger.debug(
                     "next hop failed",
@@ -172,15 +172,6 @@ package struct SMTPTransport: Transport {
             throw self.refused(hop, second)
         }
         return ServerCapabilities()
-    }
-
-    /// RFC 8689 section 4.2.1.
-    private static func noPromise(of hop: NextHop) -> TransportFailure {
-        TransportFailure(
-            reply: Reply(550, .init(7, 30), "\(hop.host): REQUIRETLS support required"),
-            host: hop.host,
-            isDestinationTrouble: false
-        )
     }
 
     /// QUIT even where no EHLO was accepted (RFC 5321 section 4.1.4).

@@ -232,7 +232,7 @@ public enum Hub {
         ) { live.current.reception }
         try await listeners.apply(configuration.listeners)
         let plugins = PluginsService(storage: storage, logger: logger)
-        plugins.replace(with: live.current)
+        plugins.replace(with: configuration.plugins, observers: live.current.hooks.observers)
         let reloader = Reloader(
             path: path,
             registry: registry,

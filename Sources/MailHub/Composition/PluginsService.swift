@@ -6,12 +6,17 @@ import Synchronization
 
 /// What plugins do beside the sessions: their own tasks and observers, and the sweeping of their stores.
 ///
-/// A reload hands over the new plugins; those that they replace are cancelled.
+/// A reload hands over the new plugins; the tasks of those that they replace are cancelled. Their observers go on until the last
+/// session from before the reload is over.
 final class PluginsService: Service {
     private let storage: PluginStorage
     private let logger: Logger
-    private let generations: AsyncStream<LiveConfiguration.Snapshot>
-    private let next: AsyncStream<LiveConfiguration.Snapshot>.Continuation
+    private struct Generation {
+        let plugins: [ConfiguredPlugin]
+        let fan: EventFan?
+    }
+    private let generations: AsyncStream<Generation>
+    private let next: AsyncStream<Generation>.Continuation
 
     init(storage: PluginStorage, logger: Logger) {
         self.storage = storage
@@ -20,7 +25,11 @@ final class PluginsService: Service {
     }
 
     /// Starts the tasks of these plugins, and ends those of the plugins before.
-    func replace(with snapshot: LiveConfiguration.Snapshot) { self.next.yield(snapshot) }
+    ///
+    /// - Parameter observers: what sessions tell that know these plugins.
+    func replace(with plugins: [ConfiguredPlugin], observers: EventFan?) {
+        self.next.yield(Generation(plugins: plugins, fan: observers))
+    }
 
     func run() async throws {
         await cancelWhenGracefulShutdown {
@@ -35,24 +44,27 @@ final class PluginsService: Service {
 
     private func runGenerations() async {
         await withTaskGroup(of: Void.self) { group in
-            var present: (cancel: @Sendable () -> Void, fan: EventFan?)?
-            for await snapshot in self.generations {
-                present?.cancel()
-                present?.fan?.finish()
+            var cancelPresent: (@Sendable () -> Void)?
+            // Not kept here: it ends with the last session that tells it something.
+            weak var fan: EventFan?
+            for await generation in self.generations {
+                cancelPresent?()
                 let (ended, end) = AsyncStream<Void>.makeStream()
-                present = ({ end.finish() }, snapshot.hooks.observers)
-                group.addTask { await self.run(snapshot, until: ended) }
+                cancelPresent = { end.finish() }
+                fan = generation.fan
+                if let streams = fan?.streams { group.addTask { await streams.run() } }
+                let plugins = generation.plugins
+                group.addTask { await self.run(plugins, until: ended) }
             }
-            present?.fan?.finish()
+            fan?.finish()
             group.cancelAll()
         }
     }
 
     /// Runs the tasks of one generation until its stream ends.
-    private func run(_ snapshot: LiveConfiguration.Snapshot, until ended: AsyncStream<Void>) async {
+    private func run(_ plugins: [ConfiguredPlugin], until ended: AsyncStream<Void>) async {
         await withTaskGroup(of: Void.self) { group in
-            if let fan = snapshot.hooks.observers { group.addTask { await fan.run() } }
-            for entry in snapshot.configuration.plugins {
+            for entry in plugins {
                 guard let task = entry.plugin as? any PluginTask else { continue }
                 group.addTask { await self.keepRunning(task, name: entry.name) }
             }

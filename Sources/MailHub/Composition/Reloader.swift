@@ -60,7 +60,7 @@ actor Reloader {
             try await self.listeners.apply(configuration.listeners)
             let snapshot = self.derive(configuration)
             self.live.replace(with: snapshot)
-            self.plugins.replace(with: snapshot)
+            self.plugins.replace(with: snapshot.configuration.plugins, observers: snapshot.hooks.observers)
             await self.throttles.limitsChanged()
             try HubLogging.start(configuration.logSettings)
             let report = ConfigurationChange(atStart: self.atStart, old: old, new: configuration).report

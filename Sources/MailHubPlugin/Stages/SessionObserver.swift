@@ -48,7 +48,8 @@ public struct SessionEvent: Sendable {
 
 /// Sees what happens in all sessions, and can neither delay nor fail any.
 public protocol SessionObserver: HubPlugin {
-    /// Called once; returns when the stream ends, which it does at shutdown and when a reload replaces the plugin.
+    /// Called once; returns when the stream ends, which it does at shutdown, and when a reload has replaced the plugin and the last
+    /// session from before it is over.
     ///
     /// Whoever is too slow loses the oldest of more than 10,000 events that wait.
     func observe(_ events: AsyncStream<SessionEvent>) async

@@ -5,13 +5,7 @@ package struct STSRecord: Hashable, Sendable {
 
     /// Reads the TXT records of `_mta-sts.DOMAIN`; `nil` where not exactly one is a right one.
     package init?(_ texts: [String]) {
-        let candidates = texts.filter { text in
-            text.hasPrefix("v=STSv1") && text.dropFirst(7).first.map { ";\t ".contains($0) } ?? false
-        }
-        guard candidates.count == 1, let text = candidates.first else { return nil }
-        let fields = text.split(separator: ";").dropFirst().map { $0.trimmingBlanks }
-        guard let field = fields.first(where: { $0.hasPrefix("id=") }) else { return nil }
-        let id = field.dropFirst(3)
+        guard let id = TaggedRecord(texts, version: "STSv1")?["id"] else { return nil }
         guard (1...32).contains(id.count), id.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber) }) else {
             return nil
         }
@@ -99,13 +93,5 @@ package struct STSPolicy: Hashable, Codable, Sendable {
             guard let dot = host.firstIndex(of: "."), dot > host.startIndex else { return false }
             return host[dot...] == pattern.dropFirst()
         }
-    }
-}
-
-extension Substring {
-    fileprivate var trimmingBlanks: Substring {
-        var text = self.drop { $0 == " " || $0 == "\t" || $0 == "\r" }
-        while let last = text.last, last == " " || last == "\t" || last == "\r" { text.removeLast() }
-        return text
     }
 }
