@@ -42,7 +42,7 @@ func module(
 let plugins = [
     "StaticRecipients", "LDAPRecipients", "SizeLimits", "Greylisting", "RateLimits", "DNSBlocklists", "Aliases",
     "HeaderRewrite",
-    "CallAhead",
+    "CallAhead", "SenderDomain",
 ]
 
 /// A plugin sees the plugin API and nothing else of the hub; the compiler sees to it through `packageAccess: false`.

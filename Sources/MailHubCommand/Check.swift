@@ -9,7 +9,8 @@ struct Check: AsyncParsableCommand {
         discussion: """
             Nothing is started and nothing is changed, so this is safe beside a hub that runs. Each problem names its \
             line and its JSON path, and how to mend it. The status is 0 when there is none, and 1 otherwise. Where there \
-            is none, it shows which plugin runs at which stage, and which of them change the same thing.
+            is none, it shows which plugin runs at which stage, and notes what is allowed and yet seldom meant, such as \
+            plugins that change the same thing.
 
             EXAMPLE:
               mailhub check --config config.json && mailhub reload
@@ -27,7 +28,8 @@ struct Check: AsyncParsableCommand {
             throw ExitCode.failure
         }
         Output.print("\(self.config): no problems")
-        let overview = try Hub.pluginOverview(configurationPath: self.config, plugins: registeredPlugins)
+        let overview = try Hub.overview(configurationPath: self.config, plugins: registeredPlugins)
+        for doubt in overview.doubts { Output.print("note: \(doubt)") }
         guard !overview.rows.isEmpty else { return }
         var table = Table(columns: [.left("STAGE"), .left("PLUGINS, IN ORDER")])
         for row in overview.rows { table.add([row.stage.rawValue, row.plugins.joined(separator: ", ")]) }

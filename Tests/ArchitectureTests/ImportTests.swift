@@ -46,7 +46,8 @@ struct ImportTests {
         NIOEmbedded Logging Foundation Synchronization
         Sources/Administration: SMTP NIOCore NIOPosix NIOFoundationCompat Logging Glibc Foundation Synchronization
         Sources/MailHubCommand: MailHub MailHubPlugin SMTP Administration StaticRecipients LDAPRecipients SizeLimits \
-        Greylisting RateLimits DNSBlocklists Aliases HeaderRewrite CallAhead ArgumentParser Logging Foundation Glibc
+        Greylisting RateLimits DNSBlocklists Aliases HeaderRewrite CallAhead SenderDomain ArgumentParser Logging Foundation \
+        Glibc
         Plugins/LDAPRecipients/Sources: MailHubPlugin FoundationEssentials Synchronization
         Plugins/StaticRecipients/Sources: MailHubPlugin FoundationEssentials
         Plugins/SizeLimits/Sources: MailHubPlugin
@@ -55,6 +56,7 @@ struct ImportTests {
         Plugins/DNSBlocklists/Sources: MailHubPlugin Synchronization
         Plugins/Aliases/Sources: MailHubPlugin
         Plugins/HeaderRewrite/Sources: MailHubPlugin
+        Plugins/SenderDomain/Sources: MailHubPlugin
         Plugins/CallAhead/Sources: MailHubPlugin Synchronization FoundationEssentials
         """.split { $0 == "\n" }.map { AllowedImports(row: $0) }
 

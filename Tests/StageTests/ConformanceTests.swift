@@ -7,6 +7,7 @@ import LDAPRecipients
 import MailHubPlugin
 import MailHubPluginTesting
 import RateLimits
+import SenderDomain
 import SizeLimits
 import StaticRecipients
 import Testing
@@ -96,6 +97,7 @@ struct ShippedPlugin: CustomTestStringConvertible, Sendable {
         ShippedPlugin(type: LDAPRecipients.self),
         ShippedPlugin(type: CallAhead.self),
         ShippedPlugin(type: Greylisting.self),
+        ShippedPlugin(type: SenderDomain.self),
         ShippedPlugin(
             type: RateLimits.self,
             configuration: #"{ "limits": [{ "by": "client", "messages": 2, "per": "1m" }] }"#

@@ -28,15 +28,15 @@ public enum Hub {
         }
     }
 
-    /// Which plugin runs at which stage, and which of them get in each other's way.
+    /// Which plugin runs at which stage, which of them get in each other's way, and what is likely a slip.
     ///
     /// - Throws: `ConfigurationProblems` where the configuration cannot be used.
-    public static func pluginOverview(
+    public static func overview(
         configurationPath path: String,
         plugins: [any HubPlugin.Type]
-    ) throws -> PluginOverview {
+    ) throws -> ConfigurationOverview {
         let configuration = try HubConfigurationReader.read(path: path, registry: Self.checkingRegistry(plugins))
-        return PluginOverview(configuration.plugins)
+        return ConfigurationOverview(configuration)
     }
 
     /// Runs the hub until SIGTERM or SIGINT.

@@ -82,4 +82,21 @@ struct CertificateReloadTests {
             #expect(second.contains("cannot be read (No such file or directory)"))
         }
     }
+
+    @Test("mailhub check doubts that a server for the internet may insist on TLS (RFC 3207 section 4)")
+    func doubt() async throws {
+        try await onThread {
+            guard let scene = try TLSScene(mode: "starttls-required") else { return }
+            let (status, output) = try scene.hub.command("check")
+            #expect(status == 0)
+            #expect(!output.contains("note:"))
+            let file = scene.hub.configurationFile
+            let text = try String(contentsOf: file, encoding: .utf8)
+            let port = try Regex("(\"port\"\\s*:\\s*)\(scene.hub.port)\\b")
+            try Data(text.replacing(port) { "\($0.output[1].substring ?? "")25" }.utf8).write(to: file)
+            let (second, noted) = try scene.hub.command("check")
+            #expect(second == 0)
+            #expect(noted.contains("refuses mail from servers that do not encrypt"), "\(noted)")
+        }
+    }
 }

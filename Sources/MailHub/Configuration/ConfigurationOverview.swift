@@ -1,7 +1,8 @@
 public import MailHubPlugin
+import Reception
 
-/// Which plugins a configuration runs, at which stages, and which of them write the same thing.
-public struct PluginOverview: Sendable {
+/// Which plugins a configuration runs, at which stages, which of them write the same thing, and what in it is likely a slip.
+public struct ConfigurationOverview: Sendable {
     /// A stage that somebody takes part in.
     public struct Row: Sendable {
         /// The stage.
@@ -20,8 +21,17 @@ public struct PluginOverview: Sendable {
     public let rows: [Row]
     /// Things with more than one writer.
     public let conflicts: [Conflict]
+    /// What is allowed and yet seldom meant, one sentence each.
+    public let doubts: [String]
 
-    init(_ plugins: [ConfiguredPlugin]) {
+    init(_ configuration: HubConfiguration) {
+        let plugins = configuration.plugins
+        self.doubts = configuration.listeners.compactMap { listener in
+            guard listener.role == .mx, listener.port == 25, listener.tls?.mode == .startTLSRequired else { return nil }
+            return
+                "listener \(listener.name) refuses mail from servers that do not encrypt, which RFC 3207 section 4 forbids "
+                + "to those that take mail from the internet; \"mode\": \"starttls\" takes both"
+        }
         self.rows = Stage.allCases.compactMap { stage in
             let names = plugins.filter { $0.plugin.stages.contains(stage) }.map(\.name)
             return names.isEmpty ? nil : Row(stage: stage, plugins: names)
