@@ -55,7 +55,7 @@ extension SMTPSession {
     }
 
     private var localLiteral: AddressLiteral? {
-        self.channel.localAddress.flatMap { $0.ipAddress.flatMap { IPAddress($0) } }?.literal
+        self.channel.localAddress.flatMap { IPAddress($0) }?.literal
     }
 
     /// Why a client may not send to a domain that is not served: never an open relay (RFC 5321 section 3.6.2).

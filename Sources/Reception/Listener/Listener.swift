@@ -82,7 +82,7 @@ package final class Listener: Sendable {
         try await self.channel.executeThenClose { connections, _ in
             try await withThrowingDiscardingTaskGroup { clients in
                 for try await connection in connections {
-                    guard let client = connection.remoteAddress?.ipAddress.flatMap({ IPAddress($0) }) else {
+                    guard let client = connection.remoteAddress.flatMap({ IPAddress($0) }) else {
                         connection.close(promise: nil)
                         continue
                     }
@@ -124,7 +124,6 @@ package final class Listener: Sendable {
             rates: self.rates,
             executor: executor
         )
-        guard await session.attach() else { return connection.close(promise: nil) }
         self.sessions.withLock { $0[ObjectIdentifier(session)] = session }
         if self.isClosing.withLock({ $0 }) { await session.shutDown() }
         await withTaskCancellationHandler {

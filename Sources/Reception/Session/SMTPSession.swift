@@ -86,6 +86,7 @@ package actor SMTPSession {
 
     /// The session's task, while it has nothing to do.
     private var waiter: CheckedContinuation<Work?, Never>?
+    private var isAttached = false
     /// The greeting has been sent.
     private var isGreeted = false
     /// The last reply has been written; nothing more is read.
@@ -141,6 +142,7 @@ package actor SMTPSession {
     ///
     /// - Returns: whether the client is still there.
     package func attach() -> Bool {
+        self.isAttached = true
         do {
             let pipeline = self.channel.pipeline.syncOperations
             try pipeline.addHandler(SessionChannelHandler(self))
@@ -160,8 +162,9 @@ package actor SMTPSession {
         return self.channel.isActive
     }
 
-    /// Serves the client until it is gone.
+    /// Serves the client until it is gone; attaches the session first, unless somebody has.
     package func run() async {
+        guard self.isAttached || self.attach() else { return self.channel.close(promise: nil) }
         self.logger.debug("client connected", metadata: ["listener": "\(self.listener.name)"])
         self.tell(.connected)
         self.startTimer()
@@ -357,8 +360,10 @@ package actor SMTPSession {
         switch self.runner.start(hooks, state, step: step) {
         case .over(let result): return then(self, result)
         case .waiting(let chain):
-            self.flush()  // replies to earlier commands do not wait for a plugin
-            return .rest { session in then(session, await session.runner.result(of: chain)) }
+            return .rest { session in
+                session.flush()  // replies to earlier commands do not wait for a plugin
+                return then(session, await session.runner.result(of: chain))
+            }
         }
     }
 
