@@ -76,7 +76,6 @@ extension HubConfigurationReader {
         authentication: inout [String: RouteAuthentication]
     ) -> [String: RouteConfiguration?] {
         var result: [String: RouteConfiguration?] = [:]
-        var clients: [String?: ClientTLS] = [:]
         guard let routes = self.root.section("routes") else { return [:] }
         for name in routes.keys {
             if name.isEmpty || !name.allSatisfy({ $0.isLetter || $0.isNumber || "-_.".contains($0) }) {
@@ -90,7 +89,7 @@ extension HubConfigurationReader {
             let route = section.flatMap(self.route)
             result.updateValue(route, forKey: name)
             guard let section, let route else { continue }
-            tls[name] = self.tls(of: route, section, &clients)
+            tls[name] = self.tls(of: route, section)
             authentication[name] = self.authentication(of: route, section)
         }
         return result

@@ -82,11 +82,9 @@ extension HubConfigurationReader {
 
 /// TLS of a route: `"tls"`, `"tlsDomains"`, `"tlsNames"`, `"authorities"`.
 extension HubConfigurationReader {
-    /// - Parameter clients: those made so far, by the file of their authorities.
     func tls(
         of route: RouteConfiguration,
-        _ section: ConfigurationSection,
-        _ clients: inout [String?: ClientTLS]
+        _ section: ConfigurationSection
     ) -> RouteTLS? {
         let standard: TLSPolicy
         switch route {
@@ -126,8 +124,7 @@ extension HubConfigurationReader {
             return nil
         }
         do throws(TLSFileProblem) {
-            let client = if let made = clients[authorities] { made } else { try ClientTLS(authorities: authorities) }
-            clients[authorities] = client
+            let client = try self.clients.client(trusting: authorities)
             var tls = RouteTLS(policy: policy, authorities: authorities, client: client)
             tls.domains = domains
             tls.names = names
@@ -205,7 +202,7 @@ extension HubConfigurationReader {
         let port = section?.optionalInteger("port", in: 1...65535)
         let timeLimit = section?.positiveDuration("timeout", default: .seconds(30))
         do throws(TLSFileProblem) {
-            let client = try ClientTLS(authorities: authorities)
+            let client = try self.clients.client(trusting: authorities)
             let result = MTASTSConfiguration(
                 port: port ?? 443,
                 timeLimit: timeLimit ?? .seconds(30),
@@ -249,7 +246,7 @@ extension HubConfigurationReader {
         let contact = section.mailbox("contact")
         let authorities = section.filePath("authorities")
         do throws(TLSFileProblem) {
-            let client = try ClientTLS(authorities: authorities)
+            let client = try self.clients.client(trusting: authorities)
             guard isEnabled else { return nil }
             return TLSReportsSection(
                 organization: organization,

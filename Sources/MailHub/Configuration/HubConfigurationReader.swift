@@ -11,6 +11,7 @@ import SMTP
 struct HubConfigurationReader {
     let root: ConfigurationSection
     let registry: PluginRegistry
+    let clients = ClientTLSTable()
 
     /// The configuration, or everything that is wrong with it.
     static func read(path: String, registry: PluginRegistry) throws(ConfigurationProblems) -> HubConfiguration {
