@@ -30,10 +30,12 @@ extension SMTPSession {
 
     /// - Parameter chunk: the first BDAT with its size; `nil` with DATA.
     private func askAboutContent(_ chunk: (size: Int, isLast: Bool)?) -> Work? {
-        guard !self.settings.hooks.data.isEmpty, let transaction = self.transaction,
-            let envelope = self.sequence.envelope
-        else {
+        guard !self.settings.hooks.data.isEmpty else {
             self.beginContent(chunk)
+            return nil
+        }
+        guard let transaction = self.transaction, let envelope = self.sequence.envelope else {
+            self.refuseContent(chunk, .temporaryFailure)  // nobody could be asked
             return nil
         }
         let context = self.context

@@ -90,10 +90,12 @@ extension SMTPSession {
 
     func askAboutRecipient(_ state: RecipientState) -> Work? {
         let mailbox = state.named
-        guard !self.settings.hooks.recipient.isEmpty, let transaction = self.transaction,
-            let envelope = self.sequence.envelope
-        else {
+        guard !self.settings.hooks.recipient.isEmpty else {
             self.take(state, as: mailbox)
+            return nil
+        }
+        guard let transaction = self.transaction, let envelope = self.sequence.envelope else {
+            self.refuseRecipient(mailbox, .temporaryFailure)  // nobody could be asked
             return nil
         }
         let context = self.context
