@@ -170,13 +170,23 @@ struct RewriteTests {
         ),
         RecipientRow(
             edits: ["expand x@example.org y@example.org"],
-            seen: "x@example.org",
+            seen: "ann@example.org",
             delivered: ["x@example.org", "y@example.org"]
         ),
         RecipientRow(
             edits: ["replace bob@example.org", "add carl@example.org"],
             seen: "bob@example.org",
             delivered: ["bob@example.org", "carl@example.org"]
+        ),
+        RecipientRow(
+            edits: ["add carl@example.org", "replace list@example.org", "expand x@example.org"],
+            seen: "list@example.org",
+            delivered: ["x@example.org", "carl@example.org"]
+        ),
+        RecipientRow(
+            edits: ["expand x@example.org y@example.org", "replace bob@example.org"],
+            seen: "bob@example.org",
+            delivered: ["bob@example.org"]
         ),
     ]
 

@@ -66,7 +66,7 @@ struct GroupExpansion: Sendable {
         let limit = self.lookup.rules.members
         var progress = Progress()
         progress.seen.insert(group.name.lowercased())
-        self.open(group, &progress)
+        if let why = await self.open(group, &progress) { return .unavailable(why) }
         var depth = 1
         while !progress.next.isEmpty {
             guard progress.seen.count <= limit * 2 else { return .unavailable(self.tooMany(group)) }
@@ -77,11 +77,11 @@ struct GroupExpansion: Sendable {
             case .unavailable(let why): return .unavailable(why)
             case .found(let entries):
                 for entry in entries {
-                    if self.lookup.schema.isGroup(entry) {
-                        self.open(entry, &progress)
-                    } else {
+                    guard self.lookup.schema.isGroup(entry) else {
                         self.add(entry, to: &progress)
+                        continue
                     }
+                    if let why = await self.open(entry, &progress) { return .unavailable(why) }
                 }
             }
             guard progress.members.count <= limit else { return .unavailable(self.tooMany(group)) }
@@ -98,7 +98,9 @@ struct GroupExpansion: Sendable {
     }
 
     /// Notes the members of a group.
-    private func open(_ group: DirectoryEntry, _ progress: inout Progress) {
+    ///
+    /// - Returns: why that cannot be done; `nil` where it is done.
+    private func open(_ group: DirectoryEntry, _ progress: inout Progress) async -> String? {
         let schema = self.lookup.schema
         for value in schema.memberAddresses.flatMap({ group[$0] }) {
             if let mailbox = Mailbox(value) {
@@ -107,13 +109,23 @@ struct GroupExpansion: Sendable {
                 self.trace?.note("member \(value) of \(group.name) is no address")
             }
         }
-        for name in schema.members.flatMap({ group[$0] }) {
-            if progress.seen.insert(name.lowercased()).inserted {
-                progress.next.append(name)
-            } else {
-                self.trace?.note("member \(name) of \(group.name) was there already")
+        for attribute in schema.members {
+            let names: [String]
+            switch await self.lookup.values(of: attribute, in: group, limit: self.lookup.rules.members * 2, self.trace)
+            {
+            case .found(let values): names = values
+            case .notFound: continue
+            case .unavailable(let why): return why
+            }
+            for name in names {
+                if progress.seen.insert(name.lowercased()).inserted {
+                    progress.next.append(name)
+                } else {
+                    self.trace?.note("member \(name) of \(group.name) was there already")
+                }
             }
         }
+        return nil
     }
 
     private func add(_ entry: DirectoryEntry, to progress: inout Progress) {

@@ -46,6 +46,25 @@ struct ActiveDirectoryTests {
         #expect(directory.searches.first?.filter.description.hasPrefix("(|(proxyAddresses=smtp:") ?? false)
     }
 
+    @Test(
+        "MS-ADTS section 3.1.1.3.1.3.3: a large group's members come in ranges; none is left out",
+        arguments: [1, 2, 3, 4]
+    )
+    func ranges(valuesAtOnce: Int) async throws {
+        let names = ["ann", "bob", "carl", "dora"]
+        let entries = names.map { Self.user($0) } + [Self.group("all", ["inner"]), Self.group("inner", names)]
+        let directory = ScriptedDirectory(
+            entries,
+            .activeDirectory,
+            knowsChainRule: false,
+            valuesAtOnce: valuesAtOnce
+        )
+        let members = names.map { "\($0)@example.org" }.joined(separator: " ")
+        #expect(try await Fixture(directory).resolve("all@example.org") == "found, expand \(members)")
+        let small = try Fixture(directory, "{ \"groups\": { \"members\": 3 } }")
+        #expect(try await small.resolve("all@example.org").hasPrefix("unavailable: the group cn=all"))
+    }
+
     @Test("disabled accounts are recipients where the configuration says so: shared mailboxes are disabled")
     func sharedMailboxes() async throws {
         let fixture = try Fixture(ScriptedDirectory(Self.entries, .activeDirectory), "{ \"acceptDisabled\": true }")

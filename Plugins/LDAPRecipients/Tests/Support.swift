@@ -33,6 +33,8 @@ final class ScriptedDirectory: Directory {
     /// Filters of more parts are refused.
     let largestFilter: Int
     let ignoresDots: Bool
+    /// How many values of `member` are given at once, as Active Directory does.
+    let valuesAtOnce: Int
     var lastServer: String? { "ldaps://ldap.example.org" }
 
     init(
@@ -40,12 +42,14 @@ final class ScriptedDirectory: Directory {
         _ profile: DirectoryProfile = .openldap,
         knowsChainRule: Bool = true,
         largestFilter: Int = .max,
-        ignoringDots: Bool = false
+        ignoringDots: Bool = false,
+        valuesAtOnce: Int = .max
     ) {
         self.profile = profile
         self.knowsChainRule = knowsChainRule
         self.largestFilter = largestFilter
         self.ignoresDots = ignoringDots
+        self.valuesAtOnce = valuesAtOnce
         self.state.withLock { $0.entries = entries }
     }
 
@@ -72,8 +76,22 @@ final class ScriptedDirectory: Directory {
                 return isInside && self.matches(search.filter, entry, state.entries)
             }
             guard found.count <= search.limit else { return .unavailable("more than \(search.limit) entries") }
-            return found.isEmpty ? .notFound : .found(found)
+            return found.isEmpty ? .notFound : .found(found.map { self.ranged($0, search.attributes) })
         }
+    }
+
+    /// The entry with `member;range=0-9` in place of `member`, or with the range that is asked for.
+    private func ranged(_ entry: DirectoryEntry, _ wanted: [String]) -> DirectoryEntry {
+        let asked = wanted.first { $0.hasPrefix("member;range=") }
+        let members = entry["member"]
+        guard asked != nil || members.count > self.valuesAtOnce else { return entry }
+        let first = asked.flatMap { Int($0.dropFirst("member;range=".count).prefix { $0 != "-" }) } ?? 0
+        let values = members.dropFirst(first).prefix(self.valuesAtOnce)
+        let last = values.endIndex == members.endIndex ? "*" : "\(values.endIndex - 1)"
+        var attributes = entry.attributes
+        attributes["member"] = nil
+        attributes["member;range=\(first)-\(last)"] = Array(values)
+        return DirectoryEntry(name: entry.name, attributes: attributes)
     }
 
     private func matches(_ filter: DirectoryFilter, _ entry: DirectoryEntry, _ all: [DirectoryEntry]) -> Bool {

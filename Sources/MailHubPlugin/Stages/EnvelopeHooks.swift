@@ -8,7 +8,9 @@ public protocol SenderHook: HubPlugin {
 
 /// Asked at RCPT, for policy: greylisting, rates, block lists.
 public protocol RecipientHook: HubPlugin {
-    /// - Parameter recipient: not yet part of the transaction's envelope.
+    /// - Parameter recipient: as resolvers and earlier plugins left it; where they put a list's members in its place
+    ///   (`RecipientEdit.expand`), the list itself, with the address that it is known by. Not yet part of the transaction's
+    ///   envelope.
     /// - Returns: whether mail to this recipient is taken.
     func recipient(
         _ recipient: EnvelopeRecipient,

@@ -8,9 +8,13 @@ struct RecipientState: Sendable {
 
     /// The mailbox that the client has named.
     let named: Mailbox
-    /// The recipient as the next plugin sees it: the first of what it has become.
+    /// The recipient as the next plugin sees it: what an alias stands for; of a list, the list itself, since what holds for the
+    /// list, such as who may write to it, is not for its members to say.
     private(set) var asked: EnvelopeRecipient
-    private(set) var recipients: [EnvelopeRecipient]
+    /// Who gets the message in place of `asked`: the members of a list, nobody where it was dropped.
+    private var members: [EnvelopeRecipient]?
+    /// Who gets it besides.
+    private var others: [EnvelopeRecipient] = []
     private(set) var sizeLimit: Int?
     var isDiscarded = false
     var holdReason: String?
@@ -18,35 +22,41 @@ struct RecipientState: Sendable {
     init(asked: EnvelopeRecipient) {
         self.named = asked.mailbox
         self.asked = asked
-        self.recipients = [asked]
     }
+
+    /// Who gets the message.
+    var recipients: [EnvelopeRecipient] { (self.members ?? [self.asked]) + self.others }
 
     /// Applies one edit (RFC 5321 section 3.9: an alias keeps the reverse-path, a list gets its owner's).
     mutating func apply(_ edit: RecipientEdit) {
         switch edit {
         case .replace(let mailbox):
-            self.recipients = [self.copy(of: mailbox)] + self.recipients.dropFirst()
+            self.asked.mailbox = mailbox
+            self.members = nil
         case .add(let mailbox):
-            guard self.recipients.count < Self.maximumExpansion else { return }
-            self.recipients.append(self.copy(of: mailbox))
+            guard self.others.count < Self.maximumExpansion - (self.members?.count ?? 1) else { return }
+            self.others.append(self.copy(for: mailbox))
         case .drop:
-            self.recipients = []
+            self.members = []
+            self.others = []
         case .expand(let mailboxes, let owner):
-            self.recipients = mailboxes.prefix(Self.maximumExpansion).map { mailbox in
-                var member = self.copy(of: mailbox)
+            let most = max(0, Self.maximumExpansion - self.others.count)
+            self.members = mailboxes.prefix(most).map { mailbox in
+                var member = self.copy(for: mailbox)
                 member.reversePath = owner
                 return member
             }
         case .route(let route):
-            for index in self.recipients.indices { self.recipients[index].route = route }
+            self.asked.route = route
+            for index in (self.members ?? []).indices { self.members?[index].route = route }
+            for index in self.others.indices { self.others[index].route = route }
         case .limitSize(let size):
             self.sizeLimit = min(self.sizeLimit ?? .max, max(size, 0))
         }
-        if let first = self.recipients.first { self.asked = first }
     }
 
     /// The recipient with another mailbox: what the client asked for (NOTIFY, ORCPT) stays with it.
-    private func copy(of mailbox: Mailbox) -> EnvelopeRecipient {
+    private func copy(for mailbox: Mailbox) -> EnvelopeRecipient {
         var copy = self.asked
         copy.mailbox = mailbox
         return copy
