@@ -67,7 +67,7 @@ public struct DNSBlocklists: ConnectHook, RecipientHook {
     ) async throws -> RecipientOutcome {
         let sender = transaction.envelope.reversePath
         guard self.moment == .recipient, !self.exempt.cover(session), !self.exempt.cover(sender),
-            !self.exempt.cover(recipient.mailbox)
+            !self.exempt.cover(recipient)
         else { return .next }
         var score = await self.clientScore(session)
         if let domain = sender.mailbox?.domain {

@@ -49,7 +49,7 @@ public struct Greylisting: RecipientHook, DataHook {
         let sender = transaction.envelope.reversePath
         // Mail from users and from other parts of the site is none of a greylist's business (RFC 6647 section 5, item 7).
         if session.role != .mx || self.rules.exempt.cover(session) || self.rules.exempt.cover(sender)
-            || self.rules.exempt.cover(recipient.mailbox)
+            || self.rules.exempt.cover(recipient)
         {
             return self.take(as: .exempt, counted: "exempt", transaction)
         }
@@ -58,7 +58,7 @@ public struct Greylisting: RecipientHook, DataHook {
         let triplet = Triplet(
             network: self.rules.networks.network(of: session.clientAddress),
             sender: sender,
-            recipient: recipient.mailbox
+            recipient: recipient.named ?? recipient.mailbox
         )
         switch try await self.greylist.answer(to: triplet, from: sender.mailbox?.domain) {
         case .known: return self.take(as: .passed, counted: "passed", transaction)

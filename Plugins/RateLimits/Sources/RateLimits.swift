@@ -42,7 +42,7 @@ public struct RateLimits: SenderHook, RecipientHook {
         _ transaction: TransactionContext,
         _ session: SessionContext
     ) async throws -> RecipientOutcome {
-        guard let excess = self.excess(atRecipient: recipient.mailbox, transaction, session) else { return .next }
+        guard let excess = self.excess(atRecipient: recipient, transaction, session) else { return .next }
         return excess.action == .defer
             ? .defer(Reply(450, Self.byPolicy, "Too much mail for now, try again later"))
             : .reject(Reply(550, Self.byPolicy, "Too much mail"))
@@ -53,17 +53,18 @@ public struct RateLimits: SenderHook, RecipientHook {
 
     /// The limit that is used up; `nil` where there was a token for each.
     private func excess(
-        atRecipient recipient: Mailbox?,
+        atRecipient recipient: EnvelopeRecipient?,
         _ transaction: TransactionContext,
         _ session: SessionContext
     ) -> RateLimit? {
         let sender = transaction.envelope.reversePath
-        if self.exempt.cover(session) || self.exempt.cover(sender) || recipient.map(self.exempt.cover) ?? false {
+        if self.exempt.cover(session) || self.exempt.cover(sender) || recipient.map({ self.exempt.cover($0) }) ?? false
+        {
             return nil
         }
         let excess = self.buckets.take(at: self.clock.now) { limit in
             guard limit.isTakenAtRecipient == (recipient != nil), limit.covers(session) else { return nil }
-            return self.key(for: limit.subject, sender, recipient, session)
+            return self.key(for: limit.subject, sender, recipient?.mailbox, session)
         }
         guard let (limit, key) = excess else { return nil }
         self.counters.increment(limit.action == .defer ? "deferred" : "rejected")

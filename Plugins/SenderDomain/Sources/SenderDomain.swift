@@ -59,7 +59,7 @@ public struct SenderDomain: SenderHook, RecipientHook {
         _ transaction: TransactionContext,
         _ session: SessionContext
     ) async throws -> RecipientOutcome {
-        guard self.moment == .recipient, !self.exempt.cover(recipient.mailbox) else { return .next }
+        guard self.moment == .recipient, !self.exempt.cover(recipient) else { return .next }
         return switch await self.verdict(transaction, session) {
         case .take: .next
         case .refuse(let reply): .reject(reply)

@@ -77,8 +77,12 @@ public struct Exemptions: Sendable {
         return domain.withParents.contains { self.senderDomains.contains($0) }
     }
 
-    /// Whether mail to a recipient is spared.
-    public func cover(_ recipient: Mailbox) -> Bool {
+    /// Whether mail to a recipient is spared: by the address that the client named, or by the one that an alias stands for.
+    public func cover(_ recipient: EnvelopeRecipient) -> Bool {
+        self.cover(recipient.mailbox) || recipient.named.map { self.cover($0) } ?? false
+    }
+
+    private func cover(_ recipient: Mailbox) -> Bool {
         if self.localParts.contains(recipient.localPart.value.lowercased()) { return true }
         if self.recipients.isEmpty { return false }
         return self.recipients.contains(.mailbox(recipient.caseFolded))

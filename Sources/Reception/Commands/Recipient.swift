@@ -24,6 +24,7 @@ extension SMTPSession {
             return nil
         }
         var recipient = EnvelopeRecipient(mailbox)
+        if isPostmaster { recipient.named = self.postmasterAsNamed(path) }
         recipient.originalRecipient = parameters.originalRecipient
         recipient.notify = parameters.notify
         if self.mustTravelApart(mailbox) {
@@ -46,6 +47,11 @@ extension SMTPSession {
         case .literal(let literal):  // only the postmaster lives at an address (RFC 5321 section 4.5.1)
             mailbox.localPart.value.lowercased() == "postmaster" && literal == self.localLiteral
         }
+    }
+
+    /// `<Postmaster>` has no domain (RFC 5321 section 4.1.1.3): it is the one at the hub's own name.
+    private func postmasterAsNamed(_ path: ForwardPath) -> Mailbox? {
+        if case .mailbox(let mailbox) = path { mailbox } else { Mailbox("postmaster@\(self.settings.host)") }
     }
 
     /// The postmaster at the hub's own name, which need not be a served domain (RFC 5321 section 4.5.1).

@@ -31,7 +31,7 @@ struct RecipientState: Sendable {
     mutating func apply(_ edit: RecipientEdit) {
         switch edit {
         case .replace(let mailbox):
-            self.asked.mailbox = mailbox
+            self.asked = self.copy(for: mailbox)
             self.members = nil
         case .add(let mailbox):
             guard self.others.count < Self.maximumExpansion - (self.members?.count ?? 1) else { return }
@@ -59,6 +59,7 @@ struct RecipientState: Sendable {
     private func copy(for mailbox: Mailbox) -> EnvelopeRecipient {
         var copy = self.asked
         copy.mailbox = mailbox
+        copy.named = self.asked.named ?? self.named
         return copy
     }
 }

@@ -52,6 +52,9 @@ public struct NotifyConditions: OptionSet, Hashable, Sendable, Codable {
 public struct EnvelopeRecipient: Hashable, Sendable, Codable {
     /// Where the message goes for this recipient.
     public var mailbox: Mailbox
+    /// The mailbox that the client named, where an alias or a list stands between; `nil` where it is `mailbox`, and once the
+    /// message is in the queue.
+    public var named: Mailbox?
     /// ORCPT as received, byte for byte: `rfc822;User+40x@example.org` (RFC 3461 section 4.2).
     public var originalRecipient: String?
     /// NOTIFY; `nil` where the parameter was absent (RFC 3461 section 4.1).
