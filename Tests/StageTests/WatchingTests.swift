@@ -4,8 +4,9 @@ import SMTP
 import Testing
 
 /// States and reads facts at every stage of a session.
-private struct FactWriter: ConnectHook, HelloHook, SenderHook, RecipientHook, HeaderHook {
+private struct FactWriter: ConnectHook, HelloHook, SenderHook, RecipientHook, HeaderHook, RecipientMessageHook {
     struct Seen: Fact { let count: Int }
+    struct Origin: Fact { let name: String }
     let scribe: Scribe
 
     init(scribe: Scribe) { self.scribe = scribe }
@@ -30,6 +31,20 @@ private struct FactWriter: ConnectHook, HelloHook, SenderHook, RecipientHook, He
         _ session: SessionContext
     ) async throws -> RecipientOutcome {
         self.scribe.note("recipient: transaction \(transaction.facts[Seen.self]?.count ?? 0)")
+        let facts = transaction.facts(of: recipient)
+        self.scribe.note("recipient: \(facts[Origin.self]?.name ?? "nothing")")
+        facts[Origin.self] = Origin(name: recipient.mailbox.localPart.value)
+        guard recipient.mailbox.localPart.value == "list" else { return .next }
+        return .change([.expand(["x", "y"].compactMap { Mailbox("\($0)@example.org") }, owner: nil)])
+    }
+    func message(
+        _ message: MessageContext,
+        for recipient: EnvelopeRecipient,
+        _ transaction: TransactionContext,
+        _ session: SessionContext
+    ) async throws -> RecipientMessageOutcome {
+        let origin = transaction.facts(of: recipient)[Origin.self]?.name ?? "nothing"
+        self.scribe.note("\(recipient.mailbox.localPart.value): \(origin)")
         return .next
     }
     func header(
@@ -81,16 +96,18 @@ private struct Observer: SessionObserver, DeliveryOutcomeHook {
 
 @Suite("SessionObserver, DeliveryOutcomeHook and facts")
 struct WatchingTests {
-    @Test("Facts live as long as what they are about: the session, or the transaction")
+    @Test("Facts live as long as what they are about: the session, the transaction, or a recipient of it")
     func facts() async throws {
         let scribe = Scribe()
         let hub = try TestHub([TestHub.Plugin(named: "FactWriter") { _, _ in FactWriter(scribe: scribe) }])
         let client = try await hub.connect()
         _ = try await client.send("EHLO c.example")
-        for _ in 0..<2 { _ = try await client.deliver(from: "a@b.example", to: ["ann@example.org"], "\r\nHi\r\n") }
-        let transaction = [
-            "sender: transaction 0", "recipient: transaction 2", "header: transaction 2, session 1",
-        ]
+        let recipients = ["ann@example.org", "list@example.org"]
+        for _ in 0..<2 { _ = try await client.deliver(from: "a@b.example", to: recipients, "\r\nHi\r\n") }
+        let recipient = ["recipient: transaction 2", "recipient: nothing"]
+        let transaction =
+            ["sender: transaction 0"] + recipient + recipient
+            + ["header: transaction 2, session 1", "ann: ann", "x: list", "y: list"]
         #expect(scribe.notes == ["hello: session 1"] + transaction + transaction)
         #expect(client.facts[FactWriter.Seen.self]?.count == 1)
         let other = try await hub.connect()

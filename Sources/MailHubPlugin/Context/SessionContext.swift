@@ -67,8 +67,15 @@ public struct TransactionContext: Sendable {
     public let envelope: Envelope
     /// The id that the message has, or will have, in the queue and the log.
     public let queueIdentifier: String
-    /// Facts that plugins have stated about this transaction.
+    /// Facts that plugins have stated about this transaction, and so about its message.
     public let facts: Facts
+
+    /// Facts that plugins have stated about one recipient: from its RCPT on until the message is queued.
+    ///
+    /// They are those of the mailbox that the client has named: the members of a list share the list's.
+    public func facts(of recipient: EnvelopeRecipient) -> Facts {
+        self.facts.ofRecipient(recipient.named ?? recipient.mailbox)
+    }
 
     /// Joins the parts.
     public init(envelope: Envelope, queueIdentifier: String, facts: Facts) {
