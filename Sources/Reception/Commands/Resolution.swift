@@ -84,30 +84,56 @@ extension SMTPSession {
             case .notFound: break
             }
         } else {
-            // A list goes to its members as they are; only one that leads nowhere at all is refused.
-            let answers = await withTaskGroup { group in
-                for target in targets { group.addTask { await self.resolve(target, from: start) } }
-                var answers: [RecipientResolution] = []
-                for await answer in group { answers.append(answer) }
-                return answers
-            }
-            var reason: String?
-            for answer in answers {
+            let answers = await self.resolve(targets, from: start)
+            var isAlive = targets.count < found.targets.count
+            for answer in answers.values {
                 switch answer {
-                case .next, .found: return .found(found)
-                case .unavailable(let why): reason = why
+                // Taken as it stands it might be refused later; now the client can be told to come back.
+                case .unavailable(let why): return .unavailable(why)
+                case .next, .found: isAlive = true
                 case .notFound: continue
                 }
             }
-            if let reason { return .unavailable(reason) }
-            guard targets.count == found.targets.count else { return .found(found) }
+            // A list that leads somewhere is taken: about members who do not exist their reports tell.
+            if isAlive { return .found(found.expanding(answers)) }
         }
         self.logger.info("an alias leads nowhere", metadata: ["to": "\(mailbox)", "target": "\(first)"])
         return .notFound
     }
+
+    /// Asks about the members of a list, all at the same time.
+    private func resolve(_ targets: [Mailbox], from start: Int) async -> [Mailbox: RecipientResolution] {
+        await withTaskGroup { group in
+            for target in Set(targets) { group.addTask { (target, await self.resolve(target, from: start)) } }
+            var answers: [Mailbox: RecipientResolution] = [:]
+            for await (target, answer) in group { answers[target] = answer }
+            return answers
+        }
+    }
 }
 
 extension ResolvedRecipient {
+    /// The same with what each member of a list stands for in the member's place.
+    ///
+    /// Members go by the routes of their domains, and reports about them to the owner of the outer list.
+    fileprivate func expanding(_ answers: [Mailbox: RecipientResolution]) -> ResolvedRecipient {
+        func members(_ mailbox: Mailbox) -> [Mailbox] {
+            guard case .found(let further) = answers[mailbox] else { return [mailbox] }
+            var state = RecipientState(asked: EnvelopeRecipient(mailbox))
+            further.edits.forEach { state.apply($0) }
+            return state.recipients.map(\.mailbox)
+        }
+        return ResolvedRecipient(
+            edits: self.edits.flatMap { edit -> [RecipientEdit] in
+                switch edit {
+                case .expand(let mailboxes, let owner): [.expand(mailboxes.flatMap(members), owner: owner)]
+                case .add(let mailbox): members(mailbox).map { .add($0) }
+                case .replace, .drop, .route, .limitSize: [edit]
+                }
+            }
+        )
+    }
+
     /// The mailboxes that it stands for.
     fileprivate var targets: [Mailbox] {
         self.edits.flatMap { edit -> [Mailbox] in
