@@ -64,6 +64,7 @@ struct RecipientTests {
                         ? "\(members.count)" : members.map(\.description).sorted().joined(separator: " ")
                     return "expand \(few) owner \(owner?.description ?? "none")"
                 case .route(let route): return "route \(route)"
+                case .routeMember(let member, let route): return "\(member) by \(route)"
                 case .add, .drop, .limitSize: return "\(edit)"
                 }
             }

@@ -221,6 +221,22 @@ struct RewriteTests {
         #expect(try await pair.hub.messages.isEmpty)
     }
 
+    @Test(
+        "RCPT: more recipients behind one than a message can have: nobody is left out, the client comes back",
+        arguments: [0, 1]
+    )
+    func tooMany(added: Int) async throws {
+        var plugin = Rewriter()
+        let members = try (0..<10_001 - added).map { try Self.mailbox("m\($0)@example.org") }
+        plugin.recipient = [.expand(members, owner: nil)]
+        if added == 1 { plugin.recipient.append(.add(try Self.mailbox("archive@example.org"))) }
+        let pair = try Pair(plugin)
+        let client = try await pair.hub.connect()
+        _ = try await client.send("EHLO c.example")
+        _ = try await client.send("MAIL FROM:<a@b.example>")
+        #expect(try await client.send("RCPT TO:<ann@example.org>").hasPrefix("451 4.3.0"))
+    }
+
     @Test("RCPT: a group's members report to its owner, and a recipient has a route and a size limit")
     func attributes() async throws {
         var plugin = Rewriter()

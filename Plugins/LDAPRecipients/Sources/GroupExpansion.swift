@@ -12,22 +12,31 @@ struct GroupExpansion: Sendable {
         self.trace = trace
     }
 
+    /// Who is in a group.
+    struct Members: Sendable {
+        var mailboxes: [Mailbox] = []
+        /// The routes of those that have one of their own, by mailbox.
+        var routes: [String: String] = [:]
+    }
+
     /// What was gathered.
     private struct Progress {
-        var members: [Mailbox] = []
+        var members = Members()
         var keys: Set<String> = []
         /// Entries seen, by name in lower case: a group that contains itself is gone through once.
         var seen: Set<String> = []
         /// Entries to look at next.
         var next: [String] = []
 
-        mutating func add(_ mailbox: Mailbox) {
-            if self.keys.insert(AddressKey.key(of: mailbox)).inserted { self.members.append(mailbox) }
+        mutating func add(_ mailbox: Mailbox, route: String? = nil) {
+            guard self.keys.insert(AddressKey.key(of: mailbox)).inserted else { return }
+            self.members.mailboxes.append(mailbox)
+            if let route { self.members.routes[mailbox.description] = route }
         }
     }
 
-    /// The addresses of all members; `notFound` where there are none.
-    func members(of group: DirectoryEntry) async -> Lookup<[Mailbox]> {
+    /// All members; `notFound` where there are none with an address.
+    func members(of group: DirectoryEntry) async -> Lookup<Members> {
         if self.lookup.schema.nesting == .rule {
             switch await self.membersByRule(group) {
             case .found(let members): return .found(members)
@@ -38,7 +47,7 @@ struct GroupExpansion: Sendable {
         return await self.membersByWalking(group)
     }
 
-    private func membersByRule(_ group: DirectoryEntry) async -> Lookup<[Mailbox]> {
+    private func membersByRule(_ group: DirectoryEntry) async -> Lookup<Members> {
         let schema = self.lookup.schema
         let limit = self.lookup.rules.members
         let isMember = DirectoryFilter.matches(
@@ -56,13 +65,15 @@ struct GroupExpansion: Sendable {
         case .unavailable(let why): return .unavailable(why)
         case .found(let entries):
             var progress = Progress()
-            for entry in entries where !schema.isGroup(entry) { self.add(entry, to: &progress) }
-            guard progress.members.count <= limit else { return .unavailable(self.tooMany(group)) }
-            return progress.members.isEmpty ? .notFound : .found(progress.members)
+            for entry in entries where !schema.isGroup(entry) {
+                if let why = self.add(entry, to: &progress) { return .unavailable(why) }
+            }
+            guard progress.members.mailboxes.count <= limit else { return .unavailable(self.tooMany(group)) }
+            return progress.members.mailboxes.isEmpty ? .notFound : .found(progress.members)
         }
     }
 
-    private func membersByWalking(_ group: DirectoryEntry) async -> Lookup<[Mailbox]> {
+    private func membersByWalking(_ group: DirectoryEntry) async -> Lookup<Members> {
         let limit = self.lookup.rules.members
         var progress = Progress()
         progress.seen.insert(group.name.lowercased())
@@ -77,20 +88,20 @@ struct GroupExpansion: Sendable {
             case .unavailable(let why): return .unavailable(why)
             case .found(let entries):
                 for entry in entries {
-                    guard self.lookup.schema.isGroup(entry) else {
-                        self.add(entry, to: &progress)
-                        continue
-                    }
-                    if let why = await self.open(entry, &progress) { return .unavailable(why) }
+                    let why =
+                        if self.lookup.schema.isGroup(entry) { await self.open(entry, &progress) } else {
+                            self.add(entry, to: &progress)
+                        }
+                    if let why { return .unavailable(why) }
                 }
             }
-            guard progress.members.count <= limit else { return .unavailable(self.tooMany(group)) }
+            guard progress.members.mailboxes.count <= limit else { return .unavailable(self.tooMany(group)) }
             depth += 1
             guard progress.next.isEmpty || depth <= self.lookup.rules.depth else {
                 return .unavailable("groups in \(group.name) are nested deeper than \(self.lookup.rules.depth)")
             }
         }
-        return progress.members.isEmpty ? .notFound : .found(progress.members)
+        return progress.members.mailboxes.isEmpty ? .notFound : .found(progress.members)
     }
 
     private func tooMany(_ group: DirectoryEntry) -> String {
@@ -128,18 +139,26 @@ struct GroupExpansion: Sendable {
         return nil
     }
 
-    private func add(_ entry: DirectoryEntry, to progress: inout Progress) {
+    /// Notes a member that is no group.
+    ///
+    /// - Returns: why it cannot be said where its mail goes; `nil` where it is done, or the member gets no mail.
+    private func add(_ entry: DirectoryEntry, to progress: inout Progress) -> String? {
         let schema = self.lookup.schema
         guard !schema.isDisabled(entry) || self.lookup.rules.acceptsDisabled else {
             self.trace?.note("member \(entry.name) is disabled")
-            return
+            return nil
         }
         let forward = schema.forward.flatMap { entry[$0].first }.flatMap { Mailbox($0) }
         guard let mailbox = forward ?? schema.addresses(of: entry).first else {
             self.trace?.note("member \(entry.name) has no address")
-            return
+            return nil
         }
-        progress.add(mailbox)
+        switch self.lookup.route(of: entry) {
+        case .found(let route): progress.add(mailbox, route: route)
+        case .notFound: progress.add(mailbox)
+        case .unavailable(let why): return why
+        }
+        return nil
     }
 
     /// Entries by name, several at a time, in the order of the names; those that do not exist are left out.

@@ -88,11 +88,10 @@ struct RecipientLookup: Sendable {
             }
             recipient.forward = mailbox
         }
-        if let attribute = self.schema.host, let value = entry[attribute].first, !self.rules.routes.isEmpty {
-            guard let route = self.rules.routes[value.lowercased()] else {
-                return .unavailable("\"hosts\" has no route for \(attribute) \(value) of \(entry.name)")
-            }
-            recipient.route = route
+        switch self.route(of: entry) {
+        case .found(let route): recipient.route = route
+        case .notFound: break
+        case .unavailable(let why): return .unavailable(why)
         }
         if let size = self.schema.sizeLimit.flatMap({ entry[$0].first }).flatMap({ Int($0) }), size > 0 {
             let (octets, overflow) = size.multipliedReportingOverflow(by: self.schema.sizeUnit)
@@ -107,6 +106,17 @@ struct RecipientLookup: Sendable {
             recipient.primary = primary
         }
         return .found(recipient)
+    }
+
+    /// The route to the host that has the entry's mailbox; `notFound` where it says nothing about that.
+    func route(of entry: DirectoryEntry) -> Lookup<String> {
+        guard let attribute = self.schema.host, let value = entry[attribute].first, !self.rules.routes.isEmpty else {
+            return .notFound
+        }
+        guard let route = self.rules.routes[value.lowercased()] else {
+            return .unavailable("\"hosts\" has no route for \(attribute) \(value) of \(entry.name)")
+        }
+        return .found(route)
     }
 
     private func restrictions(of entry: DirectoryEntry) -> DeliveryRestrictions? {
@@ -129,7 +139,9 @@ struct RecipientLookup: Sendable {
         switch await GroupExpansion(lookup: self, trace: trace).members(of: entry) {
         case .unavailable(let why): return .unavailable(why)
         case .notFound: return .notFound("the group \(entry.name) has no member with an address")
-        case .found(let members): recipient.members = members
+        case .found(let members):
+            recipient.members = members.mailboxes
+            if !members.routes.isEmpty { recipient.memberRoutes = members.routes }
         }
         for value in self.schema.owners.flatMap({ entry[$0] }) where recipient.owner == nil {
             switch await self.owner(value, trace) {

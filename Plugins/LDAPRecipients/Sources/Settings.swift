@@ -50,7 +50,7 @@ struct Settings: Sendable {
         guard let groups = configuration.section("groups") else { return }
         self.rules.expandsGroups = groups.boolean("expand", default: self.rules.expandsGroups)
         self.rules.depth = groups.integer("depth", in: 1...100, default: self.rules.depth)
-        self.rules.members = groups.integer("members", in: 1...50_000, default: self.rules.members)
+        self.rules.members = groups.integer("members", in: 1...10_000, default: self.rules.members)
         self.schema.nesting = groups.enumeration("nested", default: self.schema.nesting)
     }
 

@@ -71,6 +71,29 @@ struct OpenLDAPTests {
         #expect(try await fixture.resolve(address) == expected)
     }
 
+    @Test("a group's members go where they live; one of whom nobody knows where makes its mail wait")
+    func membersHosts() async throws {
+        func group(_ name: String, _ members: [String]) -> DirectoryEntry {
+            let names = members.map { "cn=\($0),dc=example,dc=org" }
+            return entry(
+                "cn=\(name)",
+                ["objectClass": ["groupOfNames"], "mail": ["\(name)@example.org"], "member": names]
+            )
+        }
+        let groups = [
+            group("staff", ["ann", "inner"]), group("inner", ["dan", "cleo"]), group("odd", ["ann", "eve"]),
+        ]
+        let fixture = try Fixture(
+            ScriptedDirectory(Self.entries + groups),
+            #"{ "hosts": { "imap1.example.org": "store1" } }"#
+        )
+        #expect(
+            try await fixture.resolve("staff@example.org")
+                == "found, expand ann@example.org dan@example.org cleo@elsewhere.example, dan@example.org by store1"
+        )
+        #expect(try await fixture.resolve("odd@example.org").hasPrefix("unavailable: \"hosts\" has no route"))
+    }
+
     @Test("aliases stay where they are not rewritten; hosts say nothing without routes")
     func withoutRules() async throws {
         let fixture = try Fixture(

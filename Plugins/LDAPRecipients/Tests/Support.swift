@@ -190,6 +190,7 @@ private func describe(_ edit: RecipientEdit) -> String {
     case .expand(let mailboxes, let owner):
         "expand \(mailboxes.map(\.description).joined(separator: " "))\(owner.map { " owner \($0)" } ?? "")"
     case .route(let route): "route \(route)"
+    case .routeMember(let member, let route): "\(member) by \(route)"
     case .limitSize(let size): "size \(size)"
     case .add, .drop: "\(edit)"
     }

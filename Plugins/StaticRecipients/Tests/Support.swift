@@ -59,6 +59,6 @@ private func describe(_ edit: RecipientEdit) -> String {
     switch edit {
     case .replace(let mailbox): "replace \(mailbox)"
     case .expand(let mailboxes, nil): "expand " + mailboxes.map(\.description).joined(separator: " ")
-    case .expand, .add, .drop, .route, .limitSize: "\(edit)"
+    case .expand, .add, .drop, .route, .routeMember, .limitSize: "\(edit)"
     }
 }

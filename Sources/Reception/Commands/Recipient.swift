@@ -147,6 +147,14 @@ extension SMTPSession {
     }
 
     private func take(_ state: RecipientState, as mailbox: Mailbox) {
+        if state.isTooLarge {
+            // Whoever would be left out would not even hear of it; the postmaster can divide the list.
+            self.logger.error(
+                "more recipients behind one than a message can have",
+                metadata: ["to": "\(mailbox)", "recipients": "\(state.recipients.count)"]
+            )
+            return self.refuseRecipient(mailbox, .temporaryFailure)
+        }
         if let limit = state.sizeLimit {
             if let declared = self.sequence.envelope?.declaredSize, declared > limit {
                 return self.refuseRecipient(mailbox, .messageTooLarge)

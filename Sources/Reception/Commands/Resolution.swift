@@ -4,7 +4,7 @@ import SMTP
 /// Whether a recipient exists, and what it is: the resolvers' business.
 extension SMTPSession {
     /// The most targets of a list that resolvers behind are asked about; of a longer one, they are taken as they are.
-    private static let mostTargets = 50
+    private static let mostTargets = 1000
 
     /// One resolver's answer.
     struct Answer: Sendable {
@@ -115,20 +115,26 @@ extension SMTPSession {
 extension ResolvedRecipient {
     /// The same with what each member of a list stands for in the member's place.
     ///
-    /// Members go by the routes of their domains, and reports about them to the owner of the outer list.
+    /// Reports about members go to the owner of the outer list.
     fileprivate func expanding(_ answers: [Mailbox: RecipientResolution]) -> ResolvedRecipient {
-        func members(_ mailbox: Mailbox) -> [Mailbox] {
-            guard case .found(let further) = answers[mailbox] else { return [mailbox] }
+        func members(_ mailbox: Mailbox) -> [EnvelopeRecipient] {
             var state = RecipientState(asked: EnvelopeRecipient(mailbox))
-            further.edits.forEach { state.apply($0) }
-            return state.recipients.map(\.mailbox)
+            if case .found(let further) = answers[mailbox] { further.edits.forEach { state.apply($0) } }
+            return state.recipients
+        }
+        func routes(_ members: [EnvelopeRecipient]) -> [RecipientEdit] {
+            members.compactMap { member in member.route.map { .routeMember(member.mailbox, $0) } }
         }
         return ResolvedRecipient(
             edits: self.edits.flatMap { edit -> [RecipientEdit] in
                 switch edit {
-                case .expand(let mailboxes, let owner): [.expand(mailboxes.flatMap(members), owner: owner)]
-                case .add(let mailbox): members(mailbox).map { .add($0) }
-                case .replace, .drop, .route, .limitSize: [edit]
+                case .expand(let mailboxes, let owner):
+                    let all = mailboxes.flatMap(members)
+                    return [.expand(all.map(\.mailbox), owner: owner)] + routes(all)
+                case .add(let mailbox):
+                    let all = members(mailbox)
+                    return all.map { .add($0.mailbox) } + routes(all)
+                case .replace, .drop, .route, .routeMember, .limitSize: return [edit]
                 }
             }
         )
@@ -140,7 +146,7 @@ extension ResolvedRecipient {
             switch edit {
             case .replace(let mailbox), .add(let mailbox): [mailbox]
             case .expand(let mailboxes, _): mailboxes
-            case .drop, .route, .limitSize: [Mailbox]()
+            case .drop, .route, .routeMember, .limitSize: [Mailbox]()
             }
         }
     }

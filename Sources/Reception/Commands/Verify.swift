@@ -46,7 +46,7 @@ extension RecipientEdit {
         switch self {
         case .replace(let mailbox), .add(let mailbox): [mailbox]
         case .expand(let mailboxes, _): mailboxes
-        case .drop, .route, .limitSize: []
+        case .drop, .route, .routeMember, .limitSize: []
         }
     }
 }

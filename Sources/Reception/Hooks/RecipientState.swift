@@ -27,6 +27,9 @@ struct RecipientState: Sendable {
     /// Who gets the message.
     var recipients: [EnvelopeRecipient] { (self.members ?? [self.asked]) + self.others }
 
+    /// Whether it has become more mailboxes than one message can have.
+    var isTooLarge: Bool { (self.members?.count ?? 1) + self.others.count > Self.maximumExpansion }
+
     /// Applies one edit (RFC 5321 section 3.9: an alias keeps the reverse-path, a list gets its owner's).
     mutating func apply(_ edit: RecipientEdit) {
         switch edit {
@@ -34,25 +37,33 @@ struct RecipientState: Sendable {
             self.asked = self.copy(for: mailbox)
             self.members = nil
         case .add(let mailbox):
-            guard self.others.count < Self.maximumExpansion - (self.members?.count ?? 1) else { return }
             self.others.append(self.copy(for: mailbox))
         case .drop:
             self.members = []
             self.others = []
         case .expand(let mailboxes, let owner):
-            let most = max(0, Self.maximumExpansion - self.others.count)
-            self.members = mailboxes.prefix(most).map { mailbox in
+            self.members = mailboxes.map { mailbox in
                 var member = self.copy(for: mailbox)
                 member.reversePath = owner
                 return member
             }
         case .route(let route):
             self.asked.route = route
-            for index in (self.members ?? []).indices { self.members?[index].route = route }
-            for index in self.others.indices { self.others[index].route = route }
+            self.changeAll { $0.route = route }
+        case .routeMember(let mailbox, let route):
+            self.changeAll { if $0.mailbox == mailbox { $0.route = route } }
         case .limitSize(let size):
             self.sizeLimit = min(self.sizeLimit ?? .max, max(size, 0))
         }
+    }
+
+    private mutating func changeAll(_ change: (inout EnvelopeRecipient) -> Void) {
+        if var members = self.members {
+            self.members = nil
+            for index in members.indices { change(&members[index]) }
+            self.members = members
+        }
+        for index in self.others.indices { change(&self.others[index]) }
     }
 
     /// The recipient with another mailbox: what the client asked for (NOTIFY, ORCPT) stays with it.
