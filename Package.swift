@@ -97,6 +97,7 @@ let package = Package(
         module("DNSResolver", ["CUnbound", "MailHubPlugin", "SMTP", logging]),
         .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
         module("TransportSecurity", ["COpenSSL", nioCore]),
+        module("DKIM", ["SMTP", "InternetMessage", "TransportSecurity", nioCore]),
         module("HTTPSClient", ["SMTP", "TransportSecurity", nioCore, nioPosix, nioHTTP1]),
         module(
             "Reception",
@@ -134,7 +135,7 @@ let package = Package(
             [
                 "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", "KeyValueStorage", "DNSResolver", "Reception",
                 "Delivery", "LDAPClient", "Administration", "HTTPSClient", "TLSReports", "TransportSecurity", "SASL",
-                "OAuth",
+                "OAuth", "DKIM",
                 nioCore,
                 nioPosix, logging,
                 serviceLifecycle, unixSignals,
@@ -179,6 +180,7 @@ let package = Package(
             ]
                 + plugins.map { .init(stringLiteral: $0) }
         ),
+        tests("DKIMTests", ["DKIM", "TransportSecurity", "SMTP", "TestSupport"]),
         tests("IntegrationTests", ["TestSupport", "MailHubCommand"]),
         tests(
             "CrashTests",
@@ -224,7 +226,8 @@ let package = Package(
             "MailHubTests",
             [
                 "OAuth",
-                "MailHub", "MailHubPlugin", "Administration", "Delivery", "KeyValueStorage", "LDAPClient", "MailQueue",
+                "DKIM", "MailHub", "MailHubPlugin", "Administration", "Delivery", "KeyValueStorage", "LDAPClient",
+                "MailQueue",
                 "Reception", "SMTP",
                 "StaticRecipients", "SizeLimits", logging,
             ]

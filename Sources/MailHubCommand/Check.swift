@@ -30,6 +30,7 @@ struct Check: AsyncParsableCommand {
         Output.print("\(self.config): no problems")
         let overview = try Hub.overview(configurationPath: self.config, plugins: registeredPlugins)
         for doubt in overview.doubts { Output.print("note: \(doubt)") }
+        for record in overview.records { Output.print("publish: \(record.name) TXT \"\(record.text)\"") }
         guard !overview.rows.isEmpty else { return }
         var table = Table(columns: [.left("STAGE"), .left("PLUGINS, IN ORDER")])
         for row in overview.rows { table.add([row.stage.rawValue, row.plugins.joined(separator: ", ")]) }

@@ -34,6 +34,7 @@ struct ImportTests {
         Sources/LDAPClient: CLDAP MailHubPlugin NIOPosix Glibc Synchronization Logging DequeModule
         Sources/TransportSecurity: COpenSSL NIOCore Glibc Synchronization
         Sources/HTTPSClient: SMTP TransportSecurity NIOCore NIOPosix NIOHTTP1
+        Sources/DKIM: SMTP InternetMessage TransportSecurity NIOCore Foundation
         Sources/OAuth: SASL JWTKit Foundation
         Sources/TLSReports: CZlib Delivery InternetMessage MailHubPlugin SMTP TransportSecurity Foundation Logging \
         Synchronization

@@ -1,3 +1,4 @@
+import DKIM
 import Delivery
 import Foundation
 import MailHubPlugin
@@ -94,6 +95,7 @@ struct GoodConfigurationTests {
         #expect(read.mtaSTS?.port == 4443 && read.mtaSTS?.timeLimit == .seconds(7))
         #expect(read.tokens?.settings.userClaim == "sub" && read.tokens?.settings.scope == "smtp")
         #expect(read.tlsReports?.organization == "Example" && read.tlsReports?.contact == Mailbox("tls@example.org"))
+        #expect(read.tlsReports?.signer?.record.name == "2026._domainkey.mail.example.org")
         #expect(read.plugins.map(\.name) == ["known", "SizeLimits"])
         let known = try #require(read.plugins.first)
         #expect(known.timeLimit == .seconds(1) && known.timeLimits == [.recipient: .seconds(2)])
@@ -184,6 +186,15 @@ private let keySet: String = {
     return path
 }()
 
+/// A file with a private key that signs reports.
+let signingKey: String = {
+    let path = FileManager.default.temporaryDirectory.appending(path: "dkim-\(UUID().uuidString)").path
+    let key = "MC4CAQAwBQYDK2VwBCIEICjbZcda93JB2QWVUdOmd0fAk5sMXBIPFwp1PmJUXYxN"
+    let text = "-----BEGIN PRIVATE KEY-----\n\(key)\n-----END PRIVATE KEY-----\n"
+    _ = FileManager.default.createFile(atPath: path, contents: Data(text.utf8))
+    return path
+}()
+
 /// A file with a key of the DNS, as IANA has published it for the root.
 private let trustAnchor: String = {
     let path = FileManager.default.temporaryDirectory.appending(path: "anchor-\(UUID().uuidString)").path
@@ -263,7 +274,8 @@ let everythingSet = """
       "dns": { "servers": ["127.0.0.1@5353", "::1"], "ipv6": false, "timeout": "3s", "trustAnchor": "\(trustAnchor)" },
       "tlsReports": {
         "enabled": true, "organization": "Example", "contact": "tls@example.org",
-        "authorities": "/etc/ssl/certs/ca-certificates.crt"
+        "authorities": "/etc/ssl/certs/ca-certificates.crt",
+        "dkim": { "domain": "mail.example.org", "selector": "2026", "key": "\(signingKey)" }
       },
       "mtaSTS": { "port": 4443, "timeout": "7s", "authorities": "/etc/ssl/certs/ca-certificates.crt", "enabled": true },
       "plugins": [

@@ -1,4 +1,5 @@
 import Administration
+import DKIM
 import HTTPSClient
 import Logging
 import MailHubPlugin
@@ -35,6 +36,7 @@ struct TLSReportOutlet: ReportOutlet {
     private let client: HTTPSClient
     private let resolver: any NameResolver
     private let clock: any WallClock
+    private let signer: DKIMSigner?
 
     init(
         _ settings: TLSReportsConfiguration,
@@ -52,17 +54,19 @@ struct TLSReportOutlet: ReportOutlet {
         )
         self.resolver = resolver
         self.clock = clock
+        self.signer = settings.signer
     }
 
     func mail(_ message: [UInt8], from sender: Mailbox, to recipient: Mailbox) async throws {
         var envelope = Envelope(reversePath: .mailbox(sender), recipients: [EnvelopeRecipient(recipient)])
         envelope.tlsRequirement = .optional
         let now = self.clock.now
+        let signed = try self.signer?.signed(message, at: now) ?? message
         try await self.queue.accept(
             NewMessage(
                 id: .make(at: now),
                 envelope: envelope,
-                content: .inline(ByteBuffer(bytes: message)),
+                content: .inline(ByteBuffer(bytes: signed)),
                 arrival: now,
                 isNotification: false
             )

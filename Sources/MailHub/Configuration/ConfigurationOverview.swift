@@ -23,9 +23,12 @@ public struct ConfigurationOverview: Sendable {
     public let conflicts: [Conflict]
     /// What is allowed and yet seldom meant, one sentence each.
     public let doubts: [String]
+    /// TXT records that the site must publish for what is configured: names and texts.
+    public let records: [(name: String, text: String)]
 
     init(_ configuration: HubConfiguration) {
         let plugins = configuration.plugins
+        self.records = [configuration.tlsReports?.signer?.record].compactMap(\.self)
         self.doubts = configuration.listeners.compactMap { listener in
             guard listener.role == .mx, listener.port == 25, listener.tls?.mode == .startTLSRequired else { return nil }
             return

@@ -1,3 +1,4 @@
+import DKIM
 import DNSResolver
 import Delivery
 import LDAPClient
@@ -113,13 +114,15 @@ struct TLSReportsConfiguration: Sendable {
     /// The authorities that receivers' certificates are checked with; `nil` for those of the system.
     var authorities: String?
     let client: ClientTLS
+    /// Signs reports that are mailed; `nil` where nobody does, or another host.
+    var signer: DKIMSigner?
 }
 
 extension TLSReportsConfiguration: Equatable {
     /// Whether both say the same; what is in the files may differ.
     static func == (left: Self, right: Self) -> Bool {
         left.organization == right.organization && left.contact == right.contact
-            && left.authorities == right.authorities
+            && left.authorities == right.authorities && left.signer?.record.name == right.signer?.record.name
     }
 }
 

@@ -1,3 +1,4 @@
+import DKIM
 import Delivery
 import MailHubPlugin
 import Reception
@@ -225,15 +226,50 @@ extension HubConfigurationReader {
         let contact: Mailbox?
         let authorities: String?
         let client: ClientTLS
+        let dkim: DKIMSection?
 
         func configuration(host: Domain, postmaster: Mailbox) -> TLSReportsConfiguration {
-            TLSReportsConfiguration(
+            let contact = self.contact ?? postmaster
+            return TLSReportsConfiguration(
                 organization: self.organization ?? host.text,
-                contact: self.contact ?? postmaster,
+                contact: contact,
                 authorities: self.authorities,
-                client: self.client
+                client: self.client,
+                signer: self.dkim.map { dkim in
+                    DKIMSigner(domain: dkim.domain ?? contact.domain ?? host, selector: dkim.selector, key: dkim.key)
+                }
             )
         }
+    }
+
+    /// Whose reports are, and the key that says so.
+    struct DKIMSection {
+        let domain: Domain?
+        let selector: Domain
+        let key: SigningKey
+    }
+
+    private func dkim(_ section: ConfigurationSection) -> DKIMSection? {
+        let domain = section.domain("domain")
+        let selector = section.domain("selector")
+        guard let path = section.filePath("key") else {
+            section.report("missing", at: "key", fix: "name a file with a private key (PEM)")
+            return nil
+        }
+        let key: SigningKey
+        do throws(TLSFileProblem) {
+            key = try SigningKey(path: path)
+        } catch {
+            section.report("\(error)", at: "key", fix: error.fix)
+            return nil
+        }
+        guard let selector else {
+            if !section.keys.contains("selector") {
+                section.report("missing", at: "selector", fix: "choose a name, such as \"2026\"")
+            }
+            return nil
+        }
+        return DKIMSection(domain: domain, selector: selector, key: key)
     }
 
     /// `nil` where it is switched off.
@@ -244,6 +280,7 @@ extension HubConfigurationReader {
             section.report("not a line of ASCII", at: "organization", fix: "write the organisation's name in one line")
         }
         let contact = section.mailbox("contact")
+        let dkim = section.section("dkim").flatMap(self.dkim)
         let authorities = section.filePath("authorities")
         do throws(TLSFileProblem) {
             let client = try self.clients.client(trusting: authorities)
@@ -252,7 +289,8 @@ extension HubConfigurationReader {
                 organization: organization,
                 contact: contact,
                 authorities: authorities,
-                client: client
+                client: client,
+                dkim: dkim
             )
         } catch {
             section.report("\(error)", at: "authorities", fix: error.fix)
