@@ -17,6 +17,17 @@ struct Check: AsyncParsableCommand {
             """
     )
 
+    /// A text as a zone file has it: strings of at most 255 octets (RFC 1035 section 3.3), which readers join.
+    private static func strings(_ text: String) -> String {
+        var strings: [Substring] = []
+        var rest = text[...]
+        while !rest.isEmpty {
+            strings.append(rest.prefix(250))
+            rest = rest.dropFirst(250)
+        }
+        return strings.map { "\"\($0)\"" }.joined(separator: " ")
+    }
+
     @Option(help: ArgumentHelp("The configuration.", valueName: "file"))
     var config = "config.json"
 
@@ -30,7 +41,7 @@ struct Check: AsyncParsableCommand {
         Output.print("\(self.config): no problems")
         let overview = try Hub.overview(configurationPath: self.config, plugins: registeredPlugins)
         for doubt in overview.doubts { Output.print("note: \(doubt)") }
-        for record in overview.records { Output.print("publish: \(record.name) TXT \"\(record.text)\"") }
+        for record in overview.records { Output.print("publish: \(record.name). TXT \(Self.strings(record.text))") }
         guard !overview.rows.isEmpty else { return }
         var table = Table(columns: [.left("STAGE"), .left("PLUGINS, IN ORDER")])
         for row in overview.rows { table.add([row.stage.rawValue, row.plugins.joined(separator: ", ")]) }

@@ -140,6 +140,9 @@ final class LogLines: Sendable {
         self.lines.withLock { $0.contains { $0.level == level && $0.text.contains(text) } }
     }
 
+    /// How many lines begin with a text.
+    func count(_ text: String) -> Int { self.lines.withLock { $0.count { $0.text.hasPrefix(text) } } }
+
     private struct Handler: LogHandler {
         let lines: LogLines
         var metadata: Logger.Metadata = [:]

@@ -87,7 +87,8 @@ struct SQLiteStoreTests {
     }
 
     @Test func aFullDiskIsReportedAndLeftBehind() async throws {
-        let store = try openSQLite(self.directory, maximumPages: 100)
+        let lines = LogLines()
+        let store = try openSQLite(self.directory, logger: lines.logger, maximumPages: 100)
         let text = String(repeating: "x", count: 100_000)
         var ids: [QueueID] = []
         var failure: StoreError?
@@ -100,12 +101,19 @@ struct SQLiteStoreTests {
         }
         #expect(failure == .noSpace)
         #expect(failure?.reply.code == 452)
+        for _ in 0..<5 {
+            let another = routed(message(to: "a@b.example", content: text))
+            await #expect(throws: StoreError.noSpace) { try await store.append(another) }
+        }
+        // The log of a hub with a full disk is no place for a line for each client.
+        #expect(lines.count("queue write failed") == 1 && lines.count("queue is written again") == 0)
         let removed = try #require(ids.first)
         var outcome = OutcomeRecord(id: removed, contentFile: nil)
         outcome.removed = [0]
         try await store.record(outcome)
         try await store.append(routed(message(to: "a@b.example", content: text)))
         #expect(try await store.statistics().messages == ids.count)
+        #expect(lines.contains(.notice, "queue is written again error=\(StoreError.noSpace) failures=6"))
         await store.close()
     }
 

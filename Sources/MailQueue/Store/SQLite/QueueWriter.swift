@@ -85,6 +85,8 @@ final class QueueWriter: Sendable {
         private let connection: DatabaseQueue
         private var statements: WriteStatements?
         private let checkpointer: QueueCheckpointer
+        /// Why writes fail now, and how many have.
+        private var trouble: (reason: String, count: Int)?
         private var isLogMoving = false
         private let content: ContentDirectory
         private let logger: Logger
@@ -134,6 +136,7 @@ final class QueueWriter: Sendable {
         private func commit(_ group: ArraySlice<Request>, _ statements: WriteStatements) {
             do {
                 try self.transaction(group, statements)
+                self.tellSuccess()
                 for request in group { request.completion(.success(())) }
                 self.content.observer?(.acknowledged)
                 self.unlinkOrphans(statements)
@@ -142,10 +145,27 @@ final class QueueWriter: Sendable {
                     for index in group.indices { self.commit(group[index...index], statements) }
                 } else {
                     let error = StoreError(error)
-                    self.logger.error("queue write failed", metadata: ["error": "\(error)"])
+                    self.tell(error)
                     for request in group { request.completion(.failure(error)) }
                 }
             }
+        }
+
+        /// One line for a trouble, however many it meets: a full disk fails each message.
+        private func tell(_ error: StoreError) {
+            let reason = "\(error)"
+            let isNews = self.trouble?.reason != reason
+            self.trouble = (reason, (isNews ? 0 : self.trouble?.count ?? 0) + 1)
+            if isNews { self.logger.error("queue write failed", metadata: ["error": "\(reason)"]) }
+        }
+
+        private func tellSuccess() {
+            guard let trouble = self.trouble else { return }
+            self.trouble = nil
+            self.logger.notice(
+                "queue is written again",
+                metadata: ["error": "\(trouble.reason)", "failures": "\(trouble.count)"]
+            )
         }
 
         private func transaction(_ group: ArraySlice<Request>, _ statements: WriteStatements) throws {
