@@ -13,12 +13,6 @@ import TransportSecurity
 
 @Suite("Reports on TLS, on their way out")
 struct ReportMailTests {
-    private struct NoNames: NameResolver {
-        func mailExchangers(of domain: String) async -> Lookup<[MailExchanger]> { .notFound }
-        func addresses(of host: String) async -> Lookup<[IPAddress]> { .notFound }
-        func texts(of name: String) async -> Lookup<[String]> { .notFound }
-        func names(of address: IPAddress) async -> Lookup<[String]> { .notFound }
-    }
     private struct Noon: WallClock {
         var now: Timestamp { Timestamp(milliseconds: 1_800_000_000_000) }
     }
@@ -53,7 +47,7 @@ struct ReportMailTests {
         let outlet = TLSReportOutlet(
             settings,
             queue: queue,
-            resolver: NoNames(),
+            resolver: NoResolver(),
             eventLoops: MultiThreadedEventLoopGroup.singleton,
             clock: Noon()
         )

@@ -41,3 +41,27 @@ public func describe(_ outcome: DataOutcome) -> String {
     case .reject(let reply), .defer(let reply), .disconnect(let reply): describe(reply)
     }
 }
+
+/// An outcome in short: `found` with what the recipient becomes.
+public func describe(_ resolution: RecipientResolution) -> String {
+    switch resolution {
+    case .next: "next"
+    case .notFound: "not found"
+    case .unavailable(let reason): "unavailable: \(reason)"
+    case .found(let recipient): (["found"] + recipient.edits.map { describe($0) }).joined(separator: ", ")
+    }
+}
+
+/// An edit in short.
+public func describe(_ edit: RecipientEdit) -> String {
+    switch edit {
+    case .replace(let mailbox): "replace \(mailbox)"
+    case .add(let mailbox): "add \(mailbox)"
+    case .drop: "drop"
+    case .expand(let mailboxes, let owner):
+        "expand \(mailboxes.map(\.description).joined(separator: " "))\(owner.map { " owner \($0)" } ?? "")"
+    case .route(let route): "route \(route)"
+    case .routeMember(let member, let route): "\(member) by \(route)"
+    case .limitSize(let size): "size \(size)"
+    }
+}

@@ -1,21 +1,7 @@
 import LDAPRecipients
 import MailHubPlugin
+import PluginTestSupport
 import Synchronization
-
-/// A resolver that the plugin must not need: it knows nothing.
-struct NoNames: NameResolver {
-    func mailExchangers(of domain: String) async -> Lookup<[MailExchanger]> { .notFound }
-    func addresses(of host: String) async -> Lookup<[IPAddress]> { .notFound }
-    func texts(of name: String) async -> Lookup<[String]> { .notFound }
-    func names(of address: IPAddress) async -> Lookup<[String]> { .notFound }
-}
-
-/// A clock that tests move.
-final class ManualClock: WallClock {
-    private let instant = Mutex(Timestamp(milliseconds: 1_700_000_000_000))
-    var now: Timestamp { self.instant.withLock { $0 } }
-    func advance(by duration: Duration) { self.instant.withLock { $0 = $0 + duration } }
-}
 
 /// A directory in memory that evaluates filters, and can be switched off.
 final class ScriptedDirectory: Directory {
@@ -137,7 +123,7 @@ struct Fixture {
             services: PluginServices(
                 logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
                 clock: self.clock,
-                resolver: NoNames(),
+                resolver: ScriptedResolver(),
                 directory: directory,
                 store: self.store,
                 counters: self.counters,
@@ -153,12 +139,7 @@ struct Fixture {
     /// What the plugin says about an address, in short.
     func resolve(_ address: String) async throws -> String {
         guard let mailbox = Mailbox(address) else { return "no address" }
-        switch try await self.plugin.resolve(mailbox, session()) {
-        case .next: return "next"
-        case .notFound: return "not found"
-        case .unavailable(let reason): return "unavailable: \(reason)"
-        case .found(let recipient): return (["found"] + recipient.edits.map(describe)).joined(separator: ", ")
-        }
+        return describe(try await self.plugin.resolve(mailbox, session()))
     }
 
     /// What the plugin says about a sender, in short.
@@ -169,7 +150,7 @@ struct Fixture {
             queueIdentifier: "q1",
             facts: Facts()
         )
-        let session = session(isTrusted: isTrusted)
+        let session = session(isRelayClient: isTrusted)
         switch try await self.plugin.recipient(EnvelopeRecipient(mailbox), transaction, session) {
         case .next: return "next"
         case .reject(let reply), .defer(let reply): return "\(reply)"
@@ -182,31 +163,6 @@ struct Fixture {
         let request = OperatorRequest(verb: "test", arguments: [address], options: options)
         return try await self.plugin.operate(request).lines.joined(separator: "\n")
     }
-}
-
-private func describe(_ edit: RecipientEdit) -> String {
-    switch edit {
-    case .replace(let mailbox): "replace \(mailbox)"
-    case .expand(let mailboxes, let owner):
-        "expand \(mailboxes.map(\.description).joined(separator: " "))\(owner.map { " owner \($0)" } ?? "")"
-    case .route(let route): "route \(route)"
-    case .routeMember(let member, let route): "\(member) by \(route)"
-    case .limitSize(let size): "size \(size)"
-    case .add, .drop: "\(edit)"
-    }
-}
-
-func session(isTrusted: Bool = false) -> SessionContext {
-    SessionContext(
-        identifier: "s1",
-        clientAddress: .ipv4(0x7F00_0001),
-        listener: "mx",
-        role: .mx,
-        helloName: nil,
-        isRelayClient: isTrusted,
-        facts: Facts(),
-        logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-    )
 }
 
 /// An entry below the base.

@@ -1,4 +1,5 @@
 import MailHubPlugin
+import PluginTestSupport
 import Testing
 
 @testable import LDAPRecipients

@@ -1,5 +1,6 @@
 import MailHubPlugin
 import NIOCore
+import PluginTestSupport
 import SizeLimits
 import Testing
 
@@ -36,7 +37,10 @@ struct SizeLimitsTests {
         ]
     )
     func sender(_ row: Row) async throws {
-        let outcome = try await plugin(row.configuration).sender(transaction(size: row.size), session(row.listener))
+        let outcome = try await plugin(row.configuration).sender(
+            transaction(size: row.size),
+            session(listener: row.listener)
+        )
         #expect(describe(outcome) == row.answer)
     }
 
@@ -57,7 +61,7 @@ struct SizeLimitsTests {
         let outcome = try await plugin(row.configuration).recipient(
             recipient,
             transaction(size: row.size),
-            session(row.listener)
+            session(listener: row.listener)
         )
         #expect(describe(outcome) == row.answer)
     }
@@ -84,7 +88,7 @@ struct SizeLimitsTests {
             EnvelopeRecipient(try #require(Mailbox(row.recipient))),
         ]
         let outcome = try await plugin(row.configuration)
-            .message(message, transaction(size: nil, recipients), session(row.listener))
+            .message(message, transaction(size: nil, recipients), session(listener: row.listener))
         #expect(describe(outcome) == row.answer)
     }
 
@@ -100,8 +104,6 @@ struct SizeLimitsTests {
         ]
     )
     func tells(_ row: [String]) throws {
-        let section = try ConfigurationSection.parse(row[0])
-        _ = try make(section)
-        #expect(section.problems().map { "\($0.path): \($0.message)" } == Array(row.dropFirst()))
+        #expect(try TestServices().read(SizeLimits.self, row[0]).problems == Array(row.dropFirst()))
     }
 }

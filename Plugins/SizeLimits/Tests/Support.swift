@@ -1,41 +1,9 @@
 import MailHubPlugin
+import PluginTestSupport
 import SizeLimits
 
-/// A resolver that the plugin must not need: it knows nothing.
-struct NoNames: NameResolver {
-    func mailExchangers(of domain: String) async -> Lookup<[MailExchanger]> { .notFound }
-    func addresses(of host: String) async -> Lookup<[IPAddress]> { .notFound }
-    func texts(of name: String) async -> Lookup<[String]> { .notFound }
-    func names(of address: IPAddress) async -> Lookup<[String]> { .notFound }
-}
-
-struct FixedClock: WallClock {
-    let now = Timestamp(milliseconds: 1_700_000_000_000)
-}
-
-func make(_ configuration: ConfigurationSection) throws -> SizeLimits {
-    let services = PluginServices(
-        logger: Logger(label: "test"),
-        clock: FixedClock(),
-        resolver: NoNames(),
-        servedDomains: []
-    )
-    return try SizeLimits(configuration: configuration, services: services)
-}
-
-func plugin(_ configuration: String) throws -> SizeLimits { try make(ConfigurationSection.parse(configuration)) }
-
-func session(_ listener: String) -> SessionContext {
-    SessionContext(
-        identifier: "s1",
-        clientAddress: .ipv4(0x7F00_0001),
-        listener: listener,
-        role: .mx,
-        helloName: nil,
-        isRelayClient: false,
-        facts: Facts(),
-        logger: Logger(label: "test")
-    )
+func plugin(_ configuration: String) throws -> SizeLimits {
+    try TestServices().make(SizeLimits.self, configuration, servedDomains: [])
 }
 
 func transaction(size: Int?, _ recipients: [EnvelopeRecipient] = []) -> TransactionContext {

@@ -123,6 +123,7 @@ extension TLSReportsConfiguration: Equatable {
     static func == (left: Self, right: Self) -> Bool {
         left.organization == right.organization && left.contact == right.contact
             && left.authorities == right.authorities && left.signer?.record.name == right.signer?.record.name
+            && left.signer?.record.text == right.signer?.record.text
     }
 }
 
