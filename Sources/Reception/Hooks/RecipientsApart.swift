@@ -31,11 +31,18 @@ final class RecipientsApart: Sendable {
         var entries: [Key: Entry] = [:]
         /// Keys in the order of their entries, for forgetting.
         var order: [Key] = []
+        /// Recipients in all entries.
+        var recipients = 0
     }
 
     /// Entries at most; the oldest is forgotten, which costs its sender one more round.
     private static let capacity = 5_000
+    /// Recipients in all entries at most, likewise.
+    private static let mostRecipients = 100_000
     private static let lifetime: Duration = .seconds(86_400)
+
+    /// Entries now, and recipients in them.
+    var size: (entries: Int, recipients: Int) { self.state.withLock { ($0.entries.count, $0.recipients) } }
 
     private let clock: any WallClock
     private let state = Mutex(State())
@@ -52,8 +59,15 @@ final class RecipientsApart: Sendable {
         let key = self.key(client, reversePath)
         let entry = Entry(time: self.clock.now, parties: parties)
         self.state.withLock { state in
-            if state.entries.updateValue(entry, forKey: key) == nil { state.order.append(key) }
-            if state.order.count > Self.capacity { state.entries[state.order.removeFirst()] = nil }
+            let former = state.entries.updateValue(entry, forKey: key)
+            if former == nil { state.order.append(key) }
+            state.recipients += parties.count - (former?.parties.count ?? 0)
+            while let oldest = state.order.first,
+                state.order.count > Self.capacity || state.recipients > Self.mostRecipients
+            {
+                state.order.removeFirst()
+                state.recipients -= state.entries.removeValue(forKey: oldest)?.parties.count ?? 0
+            }
         }
     }
 
