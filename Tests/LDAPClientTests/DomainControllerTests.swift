@@ -65,13 +65,17 @@ struct DomainControllerTests {
     private static func hub(_ folder: URL, _ domain: SambaDomain, urls: [String], _ more: [String: Any] = [:]) throws
         -> HubProcess
     {
-        let plugin = ["plugin": "LDAPRecipients", "configuration": more] as [String: Any]
+        let plugin = ["plugin": "LDAPRecipients", "timeout": "3m", "configuration": more] as [String: Any]
         return try HubProcess(
             folder: folder,
             more: [
                 "directory": [
                     "urls": urls, "profile": "activeDirectory", "base": SambaDomain.base,
-                    "authorities": domain.authorities, "timeouts": ["retry": "200ms"],
+                    "authorities": domain.authorities,
+                    "timeouts": [
+                        // A busy machine's domain controller takes its time.
+                        "connect": "1m", "tls": "1m", "bind": "1m", "search": "1m", "total": "2m", "retry": "200ms",
+                    ],
                     "bind": ["dn": "ann@ad.example.org", "password": self.password],
                 ],
                 "plugins": [plugin], "relayNetworks": [String](),
@@ -152,6 +156,10 @@ struct DomainControllerTests {
             profile: .activeDirectory
         )
         settings.authorities = domain.authorities
+        settings.timeouts.tls = .seconds(60)
+        settings.timeouts.bind = .seconds(60)
+        settings.timeouts.search = .seconds(60)
+        settings.timeouts.total = .seconds(120)
         settings.bind = .simple(name: "ann@ad.example.org", password: Self.password)
         let directory = try Entries.directory([domain.url]) { $0 = settings }
         let passwords = LDAPPasswords(settings: settings, directory: directory, pool: .singleton)
