@@ -206,7 +206,8 @@ let package = Package(
         tests(
             "LDAPClientTests",
             [
-                "LDAPClient", "LDAPRecipients", "MailHubCommand", "MailHubPlugin", "SMTP", "TestSupport", nioPosix,
+                "LDAPClient", "LDAPRecipients", "MailHubCommand", "MailHubPlugin", "PluginTestSupport", "SMTP",
+                "TestSupport", nioPosix,
                 logging,
             ]
         ),

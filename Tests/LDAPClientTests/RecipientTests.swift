@@ -3,17 +3,12 @@ import LDAPClient
 import LDAPRecipients
 import Logging
 import MailHubPlugin
+import PluginTestSupport
 import Testing
 import TestSupport
 
 @Suite("Recipients from a real directory of 10,000 people")
 struct RecipientTests {
-    private struct NoNames: NameResolver {
-        func mailExchangers(of domain: String) async -> Lookup<[MailExchanger]> { .notFound }
-        func addresses(of host: String) async -> Lookup<[IPAddress]> { .notFound }
-        func texts(of name: String) async -> Lookup<[String]> { .notFound }
-        func names(of address: IPAddress) async -> Lookup<[String]> { .notFound }
-    }
     private struct SystemTime: WallClock {
         var now: Timestamp { Timestamp(milliseconds: Int64(Date().timeIntervalSince1970 * 1000)) }
     }
@@ -28,7 +23,7 @@ struct RecipientTests {
         let services = PluginServices(
             logger: Self.logger,
             clock: SystemTime(),
-            resolver: NoNames(),
+            resolver: ScriptedResolver(),
             directory: directory,
             store: store,
             servedDomains: Set(["example.org"].compactMap { Domain($0) })
@@ -40,36 +35,15 @@ struct RecipientTests {
 
     private static func resolve(_ address: String, _ plugin: LDAPRecipients) async throws -> String {
         let mailbox = try #require(Mailbox(address))
-        let session = SessionContext(
-            identifier: "s1",
-            clientAddress: .ipv4(0x7F00_0001),
-            listener: "mx",
-            role: .mx,
-            helloName: nil,
-            isRelayClient: false,
-            facts: Facts(),
-            logger: Self.logger
-        )
-        switch try await plugin.resolve(mailbox, session) {
-        case .next: return "next"
-        case .notFound: return "not found"
-        case .unavailable(let why): return "unavailable: \(why)"
-        case .found(let recipient):
-            let edits = recipient.edits.map { edit -> String in
-                switch edit {
-                case .replace(let other): return "replace \(other)"
-                case .expand(let members, let owner):
-                    let few =
-                        members.count > 20
-                        ? "\(members.count)" : members.map(\.description).sorted().joined(separator: " ")
-                    return "expand \(few) owner \(owner?.description ?? "none")"
-                case .route(let route): return "route \(route)"
-                case .routeMember(let member, let route): return "\(member) by \(route)"
-                case .add, .drop, .limitSize: return "\(edit)"
-                }
-            }
-            return (["found"] + edits).joined(separator: ", ")
+        let resolution = try await plugin.resolve(mailbox, session())
+        guard case .found(let recipient) = resolution else { return describe(resolution) }
+        let edits = recipient.edits.map { edit -> String in
+            guard case .expand(let members, let owner) = edit else { return describe(edit) }
+            let few =
+                members.count > 20 ? "\(members.count)" : members.map(\.description).sorted().joined(separator: " ")
+            return "expand \(few) owner \(owner?.description ?? "none")"
         }
+        return (["found"] + edits).joined(separator: ", ")
     }
 
     private static let configuration = """

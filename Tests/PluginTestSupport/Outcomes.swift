@@ -61,7 +61,7 @@ public func describe(_ edit: RecipientEdit) -> String {
     case .expand(let mailboxes, let owner):
         "expand \(mailboxes.map(\.description).joined(separator: " "))\(owner.map { " owner \($0)" } ?? "")"
     case .route(let route): "route \(route)"
-    case .routeMember(let member, let route): "\(member) by \(route)"
+    case .routeMembers(let routes): routes.map { "\($0) by \($1)" }.sorted().joined(separator: ", ")
     case .limitSize(let size): "size \(size)"
     }
 }

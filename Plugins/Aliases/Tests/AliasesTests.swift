@@ -239,6 +239,6 @@ private func describe(_ edit: RecipientEdit) -> String {
     case .replace(let mailbox): "replace \(mailbox)"
     case .expand(let mailboxes, let owner):
         "expand " + mailboxes.map(\.description).joined(separator: " ") + (owner.map { ", owner \($0)" } ?? "")
-    case .add, .drop, .route, .routeMember, .limitSize: "\(edit)"
+    case .add, .drop, .route, .routeMembers, .limitSize: "\(edit)"
     }
 }

@@ -10,8 +10,8 @@ struct DirectoryRecipient: Hashable, Sendable, Codable {
     var forward: Mailbox?
     /// The members of a group that is to be expanded.
     var members: [Mailbox]?
-    /// The routes of members that have one of their own, by mailbox.
-    var memberRoutes: [String: String]?
+    /// The routes of members that have one of their own.
+    var memberRoutes: [Mailbox: String]?
     /// Who gets the reports about mail to the group.
     var owner: Mailbox?
     /// The route of config.json.
@@ -28,9 +28,7 @@ struct DirectoryRecipient: Hashable, Sendable, Codable {
             edits.append(.replace(forward))
         } else if let members {
             edits.append(.expand(members, owner: self.owner.map { .mailbox($0) }))
-            for member in members {
-                if let route = self.memberRoutes?[member.description] { edits.append(.routeMember(member, route)) }
-            }
+            if let memberRoutes { edits.append(.routeMembers(memberRoutes)) }
         } else if let primary, primary != mailbox {
             edits.append(.replace(primary))
         }

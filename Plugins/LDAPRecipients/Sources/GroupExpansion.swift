@@ -15,8 +15,8 @@ struct GroupExpansion: Sendable {
     /// Who is in a group.
     struct Members: Sendable {
         var mailboxes: [Mailbox] = []
-        /// The routes of those that have one of their own, by mailbox.
-        var routes: [String: String] = [:]
+        /// The routes of those that have one of their own.
+        var routes: [Mailbox: String] = [:]
     }
 
     /// What was gathered.
@@ -31,7 +31,7 @@ struct GroupExpansion: Sendable {
         mutating func add(_ mailbox: Mailbox, route: String? = nil) {
             guard self.keys.insert(AddressKey.key(of: mailbox)).inserted else { return }
             self.members.mailboxes.append(mailbox)
-            if let route { self.members.routes[mailbox.description] = route }
+            if let route { self.members.routes[mailbox] = route }
         }
     }
 

@@ -157,7 +157,7 @@ extension LDAPRecipients: OperatorHook {
             switch edit {
             case .replace(let other): return "delivered to \(other)"
             case .expand(let members, _): return "delivered to \(members.count) members"
-            case .add, .drop, .route, .routeMember, .limitSize: continue
+            case .add, .drop, .route, .routeMembers, .limitSize: continue
             }
         }
         return "delivered to \(mailbox)"

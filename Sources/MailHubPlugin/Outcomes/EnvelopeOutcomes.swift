@@ -40,8 +40,8 @@ public enum RecipientEdit: Hashable, Sendable, Codable {
     case expand([Mailbox], owner: ReversePath?)
     /// Delivers by the named route of config.json.
     case route(String)
-    /// Delivers by the named route to one of the mailboxes that earlier edits have put in the recipient's place.
-    case routeMember(Mailbox, String)
+    /// Delivers to some of the mailboxes that earlier edits have put in the recipient's place by the routes named here.
+    case routeMembers([Mailbox: String])
     /// Sets the largest message that this recipient takes, in octets.
     case limitSize(Int)
 }

@@ -66,7 +66,7 @@ struct Witness: Sendable {
         for edit in edits {
             switch edit {
             case .replace, .add, .drop, .expand: self.check(stage, writes: .recipients, plugin)
-            case .route, .routeMember: self.check(stage, writes: .route, plugin)
+            case .route, .routeMembers: self.check(stage, writes: .route, plugin)
             case .limitSize(let size): if size < 0 { self.found("\(stage.rawValue): a size limit below 0") }
             }
         }

@@ -36,13 +36,7 @@ extension SMTPSession {
 
     private func resolution(of mailbox: Mailbox, and others: [Mailbox]) async -> RecipientResolution {
         let transaction = self.transaction?.id
-        var answers = await withTaskGroup { group in
-            for other in others { group.addTask { (other, await self.resolve(other)) } }
-            let own = await self.resolve(mailbox)
-            var answers: [Mailbox: RecipientResolution] = [mailbox: own]
-            for await (other, answer) in group { answers[other] = answer }
-            return answers
-        }
+        var answers = await self.resolve([mailbox] + others, from: 0)
         // The client may have gone, or been sent away.
         guard self.transaction?.id == transaction else { return .unavailable("the transaction has ended") }
         let own = answers.removeValue(forKey: mailbox)

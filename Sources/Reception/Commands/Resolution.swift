@@ -101,12 +101,12 @@ extension SMTPSession {
         return .notFound
     }
 
-    /// Asks about the members of a list, all at the same time.
-    private func resolve(_ targets: [Mailbox], from start: Int) async -> [Mailbox: RecipientResolution] {
+    /// Asks about several mailboxes, all at the same time.
+    func resolve(_ mailboxes: [Mailbox], from start: Int) async -> [Mailbox: RecipientResolution] {
         await withTaskGroup { group in
-            for target in Set(targets) { group.addTask { (target, await self.resolve(target, from: start)) } }
+            for mailbox in Set(mailboxes) { group.addTask { (mailbox, await self.resolve(mailbox, from: start)) } }
             var answers: [Mailbox: RecipientResolution] = [:]
-            for await (target, answer) in group { answers[target] = answer }
+            for await (mailbox, answer) in group { answers[mailbox] = answer }
             return answers
         }
     }
@@ -123,7 +123,8 @@ extension ResolvedRecipient {
             return state.recipients
         }
         func routes(_ members: [EnvelopeRecipient]) -> [RecipientEdit] {
-            members.compactMap { member in member.route.map { .routeMember(member.mailbox, $0) } }
+            let pairs = members.compactMap { member in member.route.map { (member.mailbox, $0) } }
+            return pairs.isEmpty ? [] : [.routeMembers(Dictionary(pairs) { $1 })]
         }
         return ResolvedRecipient(
             edits: self.edits.flatMap { edit -> [RecipientEdit] in
@@ -134,19 +135,19 @@ extension ResolvedRecipient {
                 case .add(let mailbox):
                     let all = members(mailbox)
                     return all.map { .add($0.mailbox) } + routes(all)
-                case .replace, .drop, .route, .routeMember, .limitSize: return [edit]
+                case .replace, .drop, .route, .routeMembers, .limitSize: return [edit]
                 }
             }
         )
     }
 
     /// The mailboxes that it stands for.
-    fileprivate var targets: [Mailbox] {
+    var targets: [Mailbox] {
         self.edits.flatMap { edit -> [Mailbox] in
             switch edit {
             case .replace(let mailbox), .add(let mailbox): [mailbox]
             case .expand(let mailboxes, _): mailboxes
-            case .drop, .route, .routeMember, .limitSize: [Mailbox]()
+            case .drop, .route, .routeMembers, .limitSize: []
             }
         }
     }

@@ -27,7 +27,7 @@ extension SMTPSession {
     func askResolvers(about mailbox: Mailbox, isExpand: Bool) async {
         switch await self.resolve(mailbox) {
         case .found(let resolved):
-            let members = isExpand ? resolved.edits.flatMap(\.members) : []
+            let members = isExpand ? resolved.targets : []
             self.reply(Reply(250, .init(1, 5), lines: (members.isEmpty ? [mailbox] : members).map { "<\($0)>" }))
         case .notFound where mailbox.localPart.value.lowercased() == "postmaster":
             // As RCPT does (RFC 5321 section 4.5.1).
@@ -36,17 +36,6 @@ extension SMTPSession {
             self.refuse(Reply(550, .init(1, 1), "No such user here"))
         case .unavailable:
             self.reply(.cannotVerify)
-        }
-    }
-}
-
-extension RecipientEdit {
-    /// The mailboxes that the edit leads to.
-    fileprivate var members: [Mailbox] {
-        switch self {
-        case .replace(let mailbox), .add(let mailbox): [mailbox]
-        case .expand(let mailboxes, _): mailboxes
-        case .drop, .route, .routeMember, .limitSize: []
         }
     }
 }

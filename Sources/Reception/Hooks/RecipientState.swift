@@ -49,21 +49,24 @@ struct RecipientState: Sendable {
             }
         case .route(let route):
             self.asked.route = route
-            self.changeAll { $0.route = route }
-        case .routeMember(let mailbox, let route):
-            self.changeAll { if $0.mailbox == mailbox { $0.route = route } }
+            self.setRoutes { _ in route }
+        case .routeMembers(let routes):
+            self.setRoutes { routes[$0.mailbox] ?? $0.route }
         case .limitSize(let size):
             self.sizeLimit = min(self.sizeLimit ?? .max, max(size, 0))
         }
     }
 
-    private mutating func changeAll(_ change: (inout EnvelopeRecipient) -> Void) {
-        if var members = self.members {
-            self.members = nil
-            for index in members.indices { change(&members[index]) }
-            self.members = members
+    private mutating func setRoutes(_ route: (EnvelopeRecipient) -> String?) {
+        func routed(_ recipients: [EnvelopeRecipient]) -> [EnvelopeRecipient] {
+            recipients.map { recipient in
+                var copy = recipient
+                copy.route = route(recipient)
+                return copy
+            }
         }
-        for index in self.others.indices { change(&self.others[index]) }
+        self.members = self.members.map(routed)
+        self.others = routed(self.others)
     }
 
     /// The recipient with another mailbox: what the client asked for (NOTIFY, ORCPT) stays with it.

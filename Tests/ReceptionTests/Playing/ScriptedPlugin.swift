@@ -87,7 +87,8 @@ struct Script: Sendable {
                 )
             ]
         case "route": [.route(self.words[0])]
-        case "member": [.expand([try self.mailbox(0)], owner: nil), .routeMember(try self.mailbox(0), self.words[1])]
+        case "member":
+            [.expand([try self.mailbox(0)], owner: nil), .routeMembers([try self.mailbox(0): self.words[1]])]
         case "limit": [.limitSize(Int(self.words[0]) ?? 0)]
         default: throw Malformed(text: self.action)
         }

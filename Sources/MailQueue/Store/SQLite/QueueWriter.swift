@@ -154,9 +154,12 @@ final class QueueWriter: Sendable {
         /// One line for a trouble, however many it meets: a full disk fails each message.
         private func tell(_ error: StoreError) {
             let reason = "\(error)"
-            let isNews = self.trouble?.reason != reason
-            self.trouble = (reason, (isNews ? 0 : self.trouble?.count ?? 0) + 1)
-            if isNews { self.logger.error("queue write failed", metadata: ["error": "\(reason)"]) }
+            if self.trouble?.reason == reason {
+                self.trouble?.count += 1
+            } else {
+                self.trouble = (reason, 1)
+                self.logger.error("queue write failed", metadata: ["error": "\(reason)"])
+            }
         }
 
         private func tellSuccess() {
