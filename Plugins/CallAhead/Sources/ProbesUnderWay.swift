@@ -1,10 +1,24 @@
 import MailHubPlugin
 import Synchronization
 
-/// Probes that are under way: one for a mailbox, however many sessions ask, and so many at once.
+/// Probes that are under way: one for a mailbox, however many sessions ask, and so many at once; a few more wait for their turn.
 final class ProbesUnderWay: Sendable {
     typealias Answer = RecipientProbeAnswer
-    private let tasks = Mutex<[String: Task<Answer, Never>]>([:])
+    private typealias Probe = Task<Answer, Never>
+    private struct State {
+        var tasks: [String: Probe] = [:]
+        var waiting = 0
+    }
+    private enum Turn {
+        case now(Probe)
+        /// When this one has ended.
+        case later(Probe)
+        case never
+    }
+    /// How many wait for each place.
+    private static let waitingPerPlace = 4
+
+    private let state = Mutex(State())
     private let most: Int
 
     init(most: Int) { self.most = most }
@@ -13,18 +27,34 @@ final class ProbesUnderWay: Sendable {
     ///
     /// A probe goes on when the session that began it is gone: its answer will be in the cache at the next attempt.
     func answer(for key: String, _ probe: @escaping @Sendable () async -> Answer) async -> Answer {
-        let task = self.tasks.withLock { tasks -> Task<Answer, Never>? in
-            if let task = tasks[key] { return task }
-            guard tasks.count < self.most else { return nil }
+        while !Task.isCancelled {
+            switch self.turn(of: key, probe) {
+            case .now(let task): return await task.value
+            case .later(let other):
+                _ = await other.value
+                self.state.withLock { $0.waiting -= 1 }
+            case .never: return .unavailable("too many probes are under way")
+            }
+        }
+        return .unavailable("the time is over")
+    }
+
+    private func turn(of key: String, _ probe: @escaping @Sendable () async -> Answer) -> Turn {
+        self.state.withLock { state in
+            if let task = state.tasks[key] { return .now(task) }
+            if let other = state.tasks.values.first, state.tasks.count >= self.most {
+                guard state.waiting < self.most * Self.waitingPerPlace else { return .never }
+                state.waiting += 1
+                return .later(other)
+            }
             // Ends by itself: the service limits each probe.
             let task = Task {
                 let answer = await probe()
-                self.tasks.withLock { _ = $0.removeValue(forKey: key) }
+                self.state.withLock { _ = $0.tasks.removeValue(forKey: key) }
                 return answer
             }
-            tasks[key] = task
-            return task
+            state.tasks[key] = task
+            return .now(task)
         }
-        return await task?.value ?? .unavailable("too many probes are under way")
     }
 }

@@ -45,7 +45,7 @@ extension SMTPSession {
         case .domain(let domain):
             self.settings.servedDomains.contains(domain)
         case .literal(let literal):  // only the postmaster lives at an address (RFC 5321 section 4.5.1)
-            mailbox.localPart.value.lowercased() == "postmaster" && literal == self.localLiteral
+            self.isPostmaster(mailbox) && literal == self.localLiteral
         }
     }
 
@@ -57,7 +57,7 @@ extension SMTPSession {
     /// The postmaster at the hub's own name, which need not be a served domain (RFC 5321 section 4.5.1).
     func isOurPostmaster(_ mailbox: Mailbox) -> Bool {
         guard let domain = mailbox.domain, domain == self.settings.host else { return false }
-        return !self.settings.servedDomains.contains(domain) && mailbox.localPart.value.lowercased() == "postmaster"
+        return !self.settings.servedDomains.contains(domain) && self.isPostmaster(mailbox)
     }
 
     private var localLiteral: AddressLiteral? {
@@ -74,16 +74,14 @@ extension SMTPSession {
     }
 
     /// What the resolvers have said, and then the plugins.
-    func resolved(_ recipient: EnvelopeRecipient, _ resolution: RecipientResolution) -> Work? {
+    func resolved(_ recipient: EnvelopeRecipient, _ finding: RecipientFinding) -> Work? {
         let mailbox = recipient.mailbox
         var state = RecipientState(asked: recipient)
-        switch resolution {
-        case .found(let resolved): resolved.edits.forEach { state.apply($0) }
+        switch finding {
+        case .found(let expansion): state.apply(expansion)
+        case .notFound where self.isPostmaster(mailbox), .next where self.isPostmaster(mailbox):
+            state.apply(self.postmaster)
         case .notFound, .next:
-            if mailbox.localPart.value.lowercased() == "postmaster" {
-                state.apply(.replace(self.settings.postmaster))
-                break
-            }
             self.refuseRecipient(mailbox, .noSuchMailbox)
             return nil
         case .unavailable(let why):
@@ -151,7 +149,7 @@ extension SMTPSession {
             // Whoever would be left out would not even hear of it; the postmaster can divide the list.
             self.logger.error(
                 "more recipients behind one than a message can have",
-                metadata: ["to": "\(mailbox)", "recipients": "\(state.recipients.count)"]
+                metadata: ["to": "\(mailbox)", "most": "\(RecipientState.maximumExpansion)"]
             )
             return self.refuseRecipient(mailbox, .temporaryFailure)
         }

@@ -25,7 +25,7 @@ extension SMTPSession {
             session,
             result in
             switch session.resolution(result) {
-            case .settled(let resolution): session.resolved(recipient, resolution)
+            case .settled(let finding): session.resolved(recipient, finding)
             case .alias(let found, let next):
                 .rest { session in
                     session.resolved(recipient, await session.resolve(found, of: mailbox, from: next))
@@ -34,9 +34,9 @@ extension SMTPSession {
         }
     }
 
-    private func resolution(of mailbox: Mailbox, and others: [Mailbox]) async -> RecipientResolution {
+    private func resolution(of mailbox: Mailbox, and others: Set<Mailbox>) async -> RecipientFinding {
         let transaction = self.transaction?.id
-        var answers = await self.resolve([mailbox] + others, from: 0)
+        var answers = await self.resolve(others.union([mailbox]), from: 0, atOnce: Self.mostAhead)
         // The client may have gone, or been sent away.
         guard self.transaction?.id == transaction else { return .unavailable("the transaction has ended") }
         let own = answers.removeValue(forKey: mailbox)
@@ -45,7 +45,7 @@ extension SMTPSession {
     }
 
     /// Other mailboxes of the RCPT commands that lie in the input, as far as they can still be accepted.
-    private func recipientsAhead(of mailbox: Mailbox) -> [Mailbox] {
+    private func recipientsAhead(of mailbox: Mailbox) -> Set<Mailbox> {
         let limits = self.listener.limits
         // Whoever guesses addresses is not helped to more guesses than he gets replies.
         let room = min(
@@ -61,6 +61,6 @@ extension SMTPSession {
             input.moveReaderIndex(forwardBy: length + 2)
             if next != mailbox, self.isServed(next), !self.isOurPostmaster(next) { found.insert(next) }
         }
-        return Array(found)
+        return found
     }
 }

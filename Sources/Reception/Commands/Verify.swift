@@ -26,10 +26,14 @@ extension SMTPSession {
 
     func askResolvers(about mailbox: Mailbox, isExpand: Bool) async {
         switch await self.resolve(mailbox) {
-        case .found(let resolved):
-            let members = isExpand ? resolved.targets : []
-            self.reply(Reply(250, .init(1, 5), lines: (members.isEmpty ? [mailbox] : members).map { "<\($0)>" }))
-        case .notFound where mailbox.localPart.value.lowercased() == "postmaster":
+        case .found(let expansion):
+            var state = RecipientState(asked: EnvelopeRecipient(mailbox))
+            if isExpand { state.apply(expansion) }
+            let members = state.recipients
+            self.reply(
+                Reply(250, .init(1, 5), lines: (members.isEmpty ? [mailbox] : members.map(\.mailbox)).map { "<\($0)>" })
+            )
+        case .notFound where self.isPostmaster(mailbox), .next where self.isPostmaster(mailbox):
             // As RCPT does (RFC 5321 section 4.5.1).
             self.reply(Reply(250, .init(1, 5), "<\(self.settings.postmaster)>"))
         case .notFound, .next:

@@ -10,11 +10,11 @@ struct RecipientState: Sendable {
     let named: Mailbox
     /// The recipient as the next plugin sees it: what an alias stands for; of a list, the list itself, since what holds for the
     /// list, such as who may write to it, is not for its members to say.
-    private(set) var asked: EnvelopeRecipient
+    var asked: EnvelopeRecipient
     /// Who gets the message in place of `asked`: the members of a list, nobody where it was dropped.
-    private var members: [EnvelopeRecipient]?
+    var members: [EnvelopeRecipient]?
     /// Who gets it besides.
-    private var others: [EnvelopeRecipient] = []
+    var others: [EnvelopeRecipient] = []
     private(set) var sizeLimit: Int?
     var isDiscarded = false
     var holdReason: String?
@@ -44,13 +44,14 @@ struct RecipientState: Sendable {
         case .expand(let mailboxes, let owner):
             self.members = mailboxes.map { mailbox in
                 var member = self.copy(for: mailbox)
-                member.reversePath = owner
+                member.reversePath = member.reversePath ?? owner  // the outer list's, where this one is in a list
                 return member
             }
         case .route(let route):
             self.asked.route = route
             self.setRoutes { _ in route }
         case .routeMembers(let routes):
+            self.asked.route = routes[self.asked.mailbox] ?? self.asked.route
             self.setRoutes { routes[$0.mailbox] ?? $0.route }
         case .limitSize(let size):
             self.sizeLimit = min(self.sizeLimit ?? .max, max(size, 0))

@@ -18,7 +18,7 @@ struct MailTransaction {
     /// RCPT commands answered with 250.
     var acceptedRecipients: Int { self.commands.count }
     /// What resolvers have said about recipients whose RCPT lies in the input.
-    var resolvedAhead: [Mailbox: RecipientResolution] = [:]
+    var resolvedAhead: [Mailbox: RecipientFinding] = [:]
     /// Why a plugin wants the message held.
     var holdReason: String?
     /// Whether a plugin wants the message taken and thrown away.

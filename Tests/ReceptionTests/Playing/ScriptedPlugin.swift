@@ -29,6 +29,14 @@ struct Script: Sendable {
         self.words = words
     }
 
+    private init(_ script: Script, words: [String]) {
+        self.stage = script.stage
+        self.filter = script.filter
+        self.action = script.action
+        self.words = words
+        self.ignoresFailure = script.ignoresFailure
+    }
+
     /// What any stage can do; `nil` where the stage has to look at the action itself.
     enum Common { case next, accept, reject(Reply), `defer`(Reply), disconnect(Reply), discard, hold(String), own }
 
@@ -73,7 +81,15 @@ struct Script: Sendable {
         }
     }
 
+    /// Several are joined by `&`.
     func recipientEdits() throws -> [RecipientEdit] {
+        guard let end = self.words.firstIndex(of: "&") else { return try self.recipientEdit() }
+        let first = Script(self, words: Array(self.words[..<end]))
+        let rest = try Script(([self.stage] + self.words[(end + 1)...]).joined(separator: " "))
+        return try first.recipientEdit() + rest.recipientEdits()
+    }
+
+    private func recipientEdit() throws -> [RecipientEdit] {
         switch self.action {
         case "found": []
         case "replace": [.replace(try self.mailbox(0))]
