@@ -6,7 +6,7 @@ package import TransportSecurity
 
 /// Signs messages of a domain (RFC 6376), so that receivers can tell whose they are.
 package struct DKIMSigner: Sendable {
-    /// Whose the message is: `d=`.
+    /// Whose the message is: `d=`, as an A-label (section 3.5).
     package let domain: Domain
     /// Where below `_domainkey.DOMAIN` the public key is: `s=`.
     package let selector: Domain
@@ -28,7 +28,7 @@ package struct DKIMSigner: Sendable {
     /// What the domain must publish: the name, and the text of its TXT record (section 3.6.1).
     package var record: (name: String, text: String) {
         (
-            "\(self.selector.text)._domainkey.\(self.domain.text)",
+            "\(self.selector.canonical)._domainkey.\(self.domain.canonical)",
             "v=DKIM1; k=\(self.key.algorithm.rawValue); p=\(Data(self.key.publicKey).base64EncodedString())"
         )
     }
@@ -46,7 +46,7 @@ package struct DKIMSigner: Sendable {
         let body = Relaxed.body(message.dropFirst(header.length))
         let start = [
             "DKIM-Signature: v=1; a=\(self.key.algorithm.rawValue)-sha256; c=relaxed/relaxed;",
-            "\td=\(self.domain.text); s=\(self.selector.text); t=\(now.seconds);",
+            "\td=\(self.domain.canonical); s=\(self.selector.canonical); t=\(now.seconds);",
             "\th=\(names.joined(separator: ":\r\n\t "));",
             "\tbh=\(Data(try Digest.sha256(body)).base64EncodedString());", "\tb=",
         ].joined(separator: "\r\n")

@@ -110,6 +110,23 @@ struct DKIMSignerTests {
         #expect(ran.output.split(separator: "\n").map(String.init) == expected, "\(ran.output)")
     }
 
+    @Test("section 3.5: names are written as A-labels")
+    func internationalised() throws {
+        guard let openssl = try Peer.find("openssl") else { return }
+        let folder = try TemporaryDirectory()
+        let path = folder.url.appending(path: "key.pem").path
+        _ = try openssl.run(["genpkey", "-algorithm", "ED25519", "-out", path])
+        let signer = DKIMSigner(
+            domain: try #require(Domain("Bücher.example")),
+            selector: try #require(Domain("schlüssel")),
+            key: try SigningKey(path: path)
+        )
+        #expect(signer.record.name == "xn--schlssel-95a._domainkey.xn--bcher-kva.example")
+        let signed = try signer.signed(Array(Self.messages[0].utf8), at: Timestamp(milliseconds: 0))
+        let text = String(decoding: signed, as: UTF8.self)
+        #expect(text.contains("\td=xn--bcher-kva.example; s=xn--schlssel-95a; t=0;"))
+    }
+
     @Test(
         "RFC 8301 section 3.2: files that hold no key for this say so",
         arguments: [

@@ -10,8 +10,8 @@ struct DirectoryRecipient: Hashable, Sendable, Codable {
     var forward: Mailbox?
     /// The members of a group that is to be expanded.
     var members: [Mailbox]?
-    /// The routes of members that have one of their own.
-    var memberRoutes: [Mailbox: String]?
+    /// Where in `members` those are who have a route of their own, by route: most names once, since large groups are kept too.
+    var routedMembers: [String: [Int]]?
     /// Who gets the reports about mail to the group.
     var owner: Mailbox?
     /// The route of config.json.
@@ -24,17 +24,27 @@ struct DirectoryRecipient: Hashable, Sendable, Codable {
     /// What follows for mail to `mailbox` (RFC 5321 section 3.9).
     func edits(for mailbox: Mailbox) -> [RecipientEdit] {
         var edits: [RecipientEdit] = []
+        // Before the members' own routes, which say more.
+        if let route { edits.append(.route(route)) }
         if let forward {
             edits.append(.replace(forward))
         } else if let members {
             edits.append(.expand(members, owner: self.owner.map { .mailbox($0) }))
-            if let memberRoutes { edits.append(.routeMembers(memberRoutes)) }
+            if let routes = self.routes(of: members) { edits.append(.routeMembers(routes)) }
         } else if let primary, primary != mailbox {
             edits.append(.replace(primary))
         }
-        if let route { edits.append(.route(route)) }
         if let sizeLimit { edits.append(.limitSize(sizeLimit)) }
         return edits
+    }
+
+    private func routes(of members: [Mailbox]) -> [Mailbox: String]? {
+        guard let routedMembers else { return nil }
+        var routes: [Mailbox: String] = [:]
+        for (route, places) in routedMembers {
+            for place in places where members.indices.contains(place) { routes[members[place]] = route }
+        }
+        return routes
     }
 }
 

@@ -15,23 +15,31 @@ struct GroupExpansion: Sendable {
     /// Who is in a group.
     struct Members: Sendable {
         var mailboxes: [Mailbox] = []
-        /// The routes of those that have one of their own.
-        var routes: [Mailbox: String] = [:]
+        /// The places in `mailboxes` of those who have a route of their own, by route.
+        var routed: [String: [Int]] = [:]
     }
 
     /// What was gathered.
     private struct Progress {
         var members = Members()
-        var keys: Set<String> = []
+        /// Places in the members, by address.
+        var places: [String: Int] = [:]
+        /// Places of those whose route is known.
+        var routed: Set<Int> = []
         /// Entries seen, by name in lower case: a group that contains itself is gone through once.
         var seen: Set<String> = []
         /// Entries to look at next.
         var next: [String] = []
 
         mutating func add(_ mailbox: Mailbox, route: String? = nil) {
-            guard self.keys.insert(AddressKey.key(of: mailbox)).inserted else { return }
-            self.members.mailboxes.append(mailbox)
-            if let route { self.members.routes[mailbox] = route }
+            let key = AddressKey.key(of: mailbox)
+            let place = self.places[key] ?? self.members.mailboxes.count
+            if place == self.members.mailboxes.count {
+                self.members.mailboxes.append(mailbox)
+                self.places[key] = place
+            }
+            // One who was named by an address before has a route all the same.
+            if let route, self.routed.insert(place).inserted { self.members.routed[route, default: []].append(place) }
         }
     }
 

@@ -141,7 +141,7 @@ struct RecipientLookup: Sendable {
         case .notFound: return .notFound("the group \(entry.name) has no member with an address")
         case .found(let members):
             recipient.members = members.mailboxes
-            if !members.routes.isEmpty { recipient.memberRoutes = members.routes }
+            if !members.routed.isEmpty { recipient.routedMembers = members.routed }
         }
         for value in self.schema.owners.flatMap({ entry[$0] }) where recipient.owner == nil {
             switch await self.owner(value, trace) {

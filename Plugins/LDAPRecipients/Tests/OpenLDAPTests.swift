@@ -73,25 +73,30 @@ struct OpenLDAPTests {
 
     @Test("a group's members go where they live; one of whom nobody knows where makes its mail wait")
     func membersHosts() async throws {
-        func group(_ name: String, _ members: [String]) -> DirectoryEntry {
-            let names = members.map { "cn=\($0),dc=example,dc=org" }
-            return entry(
-                "cn=\(name)",
-                ["objectClass": ["groupOfNames"], "mail": ["\(name)@example.org"], "member": names]
-            )
-        }
         let groups = [
-            group("staff", ["ann", "inner"]), group("inner", ["dan", "cleo"]), group("odd", ["ann", "eve"]),
+            Self.group("staff", ["ann", "inner"]), Self.group("inner", ["dan", "cleo"]),
+            Self.group("odd", ["ann", "eve"]),
+            Self.group("housed", ["ann", "dan"], ["mailHost": ["imap2.example.org"]]),
+            Self.group("twice", ["dan"], ["rfc822MailMember": ["dan@example.org"]]),
         ]
         let fixture = try Fixture(
             ScriptedDirectory(Self.entries + groups),
-            #"{ "hosts": { "imap1.example.org": "store1" } }"#
+            #"{ "hosts": { "imap1.example.org": "store1", "imap2.example.org": "store2" } }"#
         )
         #expect(
             try await fixture.resolve("staff@example.org")
                 == "found, expand ann@example.org dan@example.org cleo@elsewhere.example, dan@example.org by store1"
         )
         #expect(try await fixture.resolve("odd@example.org").hasPrefix("unavailable: \"hosts\" has no route"))
+        // The group's own host is for those who have none.
+        #expect(
+            try await fixture.resolve("housed@example.org")
+                == "found, route store2, expand ann@example.org dan@example.org, dan@example.org by store1"
+        )
+        #expect(
+            try await fixture.resolve("twice@example.org")
+                == "found, expand dan@example.org, dan@example.org by store1"
+        )
     }
 
     @Test("aliases stay where they are not rewritten; hosts say nothing without routes")

@@ -90,6 +90,33 @@ struct SurvivalTests {
         #expect(try await fixture.resolve("ann@example.org") == "unavailable: down")
     }
 
+    @Test("a group of 1,500 whose members live on several hosts survives")
+    func largeGroup() async throws {
+        let members = (0..<1500).map { number in
+            entry(
+                "cn=m\(number)",
+                [
+                    "objectClass": ["inetOrgPerson"], "mail": ["member\(number)@example.org"],
+                    "mailHost": ["h\(number % 3)"],
+                ]
+            )
+        }
+        let names = members.map(\.name)
+        let group = entry("cn=all", ["objectClass": ["groupOfNames"], "mail": ["all@example.org"], "member": names])
+        let directory = ScriptedDirectory(members + [group])
+        let hosts = #""hosts": { "h0": "store-0", "h1": "store-1", "h2": "store-2" }"#
+        let fixture = try Fixture(
+            directory,
+            "{ \"cache\": { \"found\": \"1s\" }, \"groups\": { \"members\": 1500 }, \(hosts) }"
+        )
+        let answer = try await fixture.resolve("all@example.org")
+        #expect(answer.contains("member1499@example.org by store-2"))
+        try await fixture.plugin.index.flush()
+        directory.fail("down")
+        fixture.clock.advance(by: .seconds(2))
+        #expect(try await fixture.resolve("all@example.org") == answer)
+    }
+
     @Test("who has left the directory does not survive; a store that fails refuses nobody")
     func gone() async throws {
         let directory = ScriptedDirectory(Self.people)

@@ -60,7 +60,8 @@ final class RecipientsApart: Sendable {
         let entry = Entry(time: self.clock.now, parties: parties)
         self.state.withLock { state in
             let former = state.entries.updateValue(entry, forKey: key)
-            if former == nil { state.order.append(key) }
+            if former != nil { state.order.removeAll { $0 == key } }
+            state.order.append(key)
             state.recipients += parties.count - (former?.parties.count ?? 0)
             while let oldest = state.order.first,
                 state.order.count > Self.capacity || state.recipients > Self.mostRecipients

@@ -51,4 +51,23 @@ struct RecipientsApartTests {
         let (one, other) = (try self.mailbox("r1"), try self.mailbox("r0"))
         #expect(apart.isApart(one, from: [other], client: .ipv4(1), reversePath: last))
     }
+
+    @Test("who has differed again is not forgotten as one of the oldest")
+    func again() throws {
+        let apart = RecipientsApart(clock: self.clock)
+        let parties = try self.parties(2)
+        func note(_ sender: Int) throws {
+            apart.note(parties, client: .ipv4(1), reversePath: .mailbox(try self.mailbox("s\(sender)")))
+        }
+        for number in 0..<5_000 { try note(number) }
+        try note(0)
+        try note(5_000)
+        let (one, other) = (try self.mailbox("r1"), try self.mailbox("r0"))
+        func isKnown(_ sender: Int) throws -> Bool {
+            let path = ReversePath.mailbox(try self.mailbox("s\(sender)"))
+            return apart.isApart(one, from: [other], client: .ipv4(1), reversePath: path)
+        }
+        #expect(try isKnown(0))
+        #expect(try !isKnown(1))
+    }
 }
