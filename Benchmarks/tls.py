@@ -18,6 +18,7 @@ import statistics
 import subprocess
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from peers import Hub, Postfix, Sink, cpu_seconds, free_port, memory_kib
@@ -92,6 +93,14 @@ def measure_handshakes(folder: Path, hub: TLSHub, certificate: Path, key: Path, 
         server.wait()
 
 
+def sessions(port: int, certificate: Path, count: int) -> None:
+    """One client after another."""
+    context = ssl.create_default_context(cafile=str(certificate))
+    context.check_hostname = False
+    for _ in range(count):
+        session(port, context)
+
+
 def session(port: int, context: ssl.SSLContext) -> None:
     with smtplib.SMTP("127.0.0.1", port, local_hostname="c.example") as client:
         client.starttls(context=context)
@@ -104,19 +113,22 @@ def measure_sessions(folder: Path, hub: TLSHub, sink: Sink, certificate: Path, k
     subprocess.run([*("postconf", "-c", str(folder / "postfix/etc"), "-e"), *settings], check=True)
     subprocess.run([*postfix.command, "reload"], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(2)
-    context = ssl.create_default_context(cafile=str(certificate))
-    context.check_hostname = False
+    each = arguments.sessions // arguments.clients
+    count = each * arguments.clients
     try:
         costs: dict[str, list[float]] = {"hub": [], "Postfix": []}
-        for _ in range(arguments.rounds):
-            for name, port, pid in [("hub", hub.port, hub.pid), ("Postfix", postfix.port, postfix.pid)]:
-                before = cpu_seconds(pid)
-                for _ in range(arguments.sessions):
-                    session(port, context)
-                time.sleep(0.2)
-                costs[name].append((cpu_seconds(pid) - before) / arguments.sessions * 1000)
+        with ProcessPoolExecutor(arguments.clients) as clients:
+            for number in range(arguments.rounds + 1):
+                for name, port, pid in [("hub", hub.port, hub.pid), ("Postfix", postfix.port, postfix.pid)]:
+                    before = cpu_seconds(pid)
+                    for client in [clients.submit(sessions, port, certificate, each) for _ in range(arguments.clients)]:
+                        client.result()
+                    time.sleep(0.2)
+                    if number > 0:  # the first round warms both up
+                        costs[name].append((cpu_seconds(pid) - before) / count * 1000)
         a, b = statistics.median(costs["hub"]), statistics.median(costs["Postfix"])
-        print(f"CPU of a STARTTLS session: hub {a:.2f} ms, Postfix {b:.2f} ms, ratio {a / b:.2f} (mark: 0.33)", flush=True)
+        print(f"CPU of a STARTTLS session, {arguments.clients} at once: hub {a:.2f} ms, Postfix {b:.2f} ms, ratio {a / b:.2f} "
+              f"(mark: 0.33)", flush=True)
     finally:
         postfix.stop()
 
@@ -179,7 +191,8 @@ def main() -> None:
     parser.add_argument("--executable", type=Path, default=ROOT / ".build/release/mailhub")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=3, help="length of one run of handshakes")
-    parser.add_argument("--sessions", type=int, default=300)
+    parser.add_argument("--sessions", type=int, default=1000, help="STARTTLS sessions of one run")
+    parser.add_argument("--clients", type=int, default=10, help="how many of them at once")
     arguments = parser.parse_args()
     parts = arguments.parts or ["handshakes", "sessions", "bulk", "idle"]
     folder = Path(tempfile.mkdtemp(prefix="mailhub-benchmark-"))

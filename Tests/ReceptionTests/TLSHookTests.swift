@@ -110,7 +110,7 @@ struct TLSHookTests {
         #expect(encrypted.count >= 2)
         #expect(
             encrypted.allSatisfy {
-                $0.version == "TLSv1.3" && $0.cipher == "TLS_AES_256_GCM_SHA384" && $0.clientName == "client.example"
+                $0.version == "TLSv1.3" && $0.cipher == "TLS_AES_128_GCM_SHA256" && $0.clientName == "client.example"
                     && $0.clientSubject == "CN=client"
             }
         )

@@ -115,7 +115,7 @@ struct HandshakeTests {
             case (_, let other): Issue.record("\(other)")
             }
             #expect(facts.version == "TLSv1.3")
-            #expect(facts.cipherSuite == "TLS_AES_256_GCM_SHA384")
+            #expect(facts.cipherSuite == "TLS_AES_128_GCM_SHA256")
             #expect(pair.server.recorder.facts?.serverName == meeting.expectation.serverName)
         }
         _ = try? pair.client.channel.finish(acceptAlreadyClosed: true)

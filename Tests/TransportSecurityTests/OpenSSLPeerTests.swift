@@ -79,7 +79,7 @@ struct OpenSSLPeerTests {
             testDescription: "TLS 1.3, ECDSA",
             arguments: ["-tls1_3", "-servername", "a.example"],
             output: "Verify return code: 0 (ok)",
-            noted: "TLSv1.3 TLS_AES_256_GCM_SHA384"
+            noted: "TLSv1.3 TLS_AES_128_GCM_SHA256"
         ),
         Dialogue(
             testDescription: "TLS 1.2, ECDSA",

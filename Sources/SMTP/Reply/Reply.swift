@@ -59,18 +59,26 @@ extension Reply {
     public func write(to buffer: inout ByteBuffer, withEnhancedCodes: Bool = true) {
         let prefix = withEnhancedCodes ? self.enhancedText.map { $0 + " " } ?? "" : ""
         let room = Self.longestLine - 6 - prefix.utf8.count
+        let code = self.code.description
+        func write(_ isLast: Bool, _ text: (inout ByteBuffer) -> Void) {
+            buffer.writeString(code)
+            buffer.writeInteger(isLast ? UInt8(ascii: " ") : UInt8(ascii: "-"))
+            buffer.writeString(prefix)
+            text(&buffer)
+            buffer.writeStaticString("\r\n")
+        }
         for (index, line) in self.lines.enumerated() {
+            let isLastLine = index == self.lines.count - 1
+            if line.utf8.count <= room {
+                write(isLastLine) { $0.writeString(line) }
+                continue
+            }
             var rest = line.utf8[...]
-            repeat {
+            while !rest.isEmpty {
                 let piece = rest.prefix(room)
                 rest = rest.dropFirst(room)
-                let isLast = rest.isEmpty && index == self.lines.count - 1
-                buffer.writeString(self.code.description)
-                buffer.writeInteger(isLast ? UInt8(ascii: " ") : UInt8(ascii: "-"))
-                buffer.writeString(prefix)
-                buffer.writeBytes(piece)
-                buffer.writeStaticString("\r\n")
-            } while !rest.isEmpty
+                write(rest.isEmpty && isLastLine) { $0.writeBytes(piece) }
+            }
         }
     }
 }

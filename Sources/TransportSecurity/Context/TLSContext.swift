@@ -24,8 +24,14 @@ struct ContextFailure: Error, CustomStringConvertible {
     enum Side { case server, client }
 
     /// Forward secrecy and authenticated encryption first; CBC for old peers, to which the alternative is no TLS (RFC 9325).
+    ///
+    /// 128 bits before 256: as good as unbreakable both, and SHA-256, which comes with them, is the quicker one where the processor
+    /// helps: a twentieth of a session's CPU time.
     static let standardCiphers =
-        "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:!aNULL:!eNULL:!PSK:!SRP:!DSS:!ARIA:!CAMELLIA:!AESCCM8"
+        "ECDHE+AESGCM+AES128:ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:!aNULL:!eNULL:!PSK:!SRP:!DSS:!ARIA:!CAMELLIA:!AESCCM8"
+    /// The same for TLS 1.3, where nothing weaker exists (RFC 8446 appendix B.4).
+    private static let cipherSuites =
+        "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
     /// For delivery where plain text is the alternative (RFC 7435): whatever the peer can.
     static let opportunisticCiphers =
         "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:DHE+AESGCM:DHE+AES:RSA+AES:!eNULL:!PSK:!SRP:!DSS"
@@ -54,6 +60,7 @@ struct ContextFailure: Error, CustomStringConvertible {
         unsafe SSL_CTX_set_security_level(pointer, securityLevel)
         guard unsafe COpenSSL_CTX_set_min_proto_version(pointer, minimumVersion.number) == 1,
             unsafe SSL_CTX_set_cipher_list(pointer, ciphers) == 1,
+            unsafe SSL_CTX_set_ciphersuites(pointer, Self.cipherSuites) == 1,
             unsafe COpenSSL_CTX_set1_groups_list(pointer, Self.groups) == 1
         else { throw ContextFailure(what: "ciphers", errors: .drain()) }
     }

@@ -164,7 +164,8 @@ package final class TLSHandler: ChannelDuplexHandler {
 
     private func establish(_ context: ChannelHandlerContext) {
         self.state = .open
-        self.sendRecords(context, promise: nil)
+        // Tickets can wait for what is said next: a packet less.
+        if !self.connection.endsWithTickets { self.sendRecords(context, promise: nil) }
         self.connection.keepSession()
         let facts = self.connection.facts
         self.facts = facts
@@ -177,13 +178,13 @@ package final class TLSHandler: ChannelDuplexHandler {
         var plaintext = context.channel.allocator.buffer(capacity: size + 1024)
         let end = self.connection.read(into: &plaintext)
         if self.connection.buffers.incoming.readableBytes == 0 { self.connection.buffers.incoming = ByteBuffer() }
-        self.sendRecords(context, promise: nil)  // answers to key updates, and alerts
         if case .peerClosed = end { self.state = .peerClosed }
         if plaintext.readableBytes > 0 {
             self.isReadWanted = false
             context.fireChannelRead(self.wrapInboundOut(plaintext))
             context.fireChannelReadComplete()
         }
+        self.sendRecords(context, promise: nil)  // answers to key updates, and alerts
         switch (end, self.state) {
         case (_, .closed): break  // the handlers behind have closed meanwhile
         case (.failed(let failure), _): self.fail(context, failure)

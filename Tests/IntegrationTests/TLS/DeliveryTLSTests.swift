@@ -236,11 +236,11 @@ struct DeliveryTLSTests {
             for _ in 0..<1500 where postfix.messages.count < 3 { usleep(20_000) }
             let messages = postfix.messages
             #expect(messages.count == 3, "\(hub.log.suffix(2000)) \(postfix.log.suffix(2000))")
-            #expect(messages.allSatisfy { $0.contains("(using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384") })
+            #expect(messages.allSatisfy { $0.contains("(using TLSv1.3 with cipher TLS_AES_128_GCM_SHA256") })
             let large = messages.max { $0.utf8.count < $1.utf8.count } ?? ""
             #expect(large.hasSuffix("\n\n" + body.replacingOccurrences(of: "\r\n", with: "\n")))
             let outcomes = hub.log.split(separator: "\n").filter { $0.contains("attempt=") }
-            #expect(outcomes.count == 3 && outcomes.allSatisfy { $0.contains("SHA384 verified") })
+            #expect(outcomes.count == 3 && outcomes.allSatisfy { $0.contains("SHA256 verified") })
             hub.stop()
         }
     }
