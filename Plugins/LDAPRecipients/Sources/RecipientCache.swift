@@ -72,13 +72,13 @@ final class RecipientCache: Sendable {
     }
 
     private func finish(_ key: String, _ answer: RecipientAnswer) {
-        // A client that went away cancels its look-up; that says nothing to the others.
-        let isCancelled = Task.isCancelled
+        // A client that went away cancels its look-up: what was found nevertheless counts, all else says nothing to the others.
+        let isWorthless = if case .found = answer { false } else { Task.isCancelled }
         let waiting = self.state.withLock { state in
-            if !isCancelled { self.keep(key, answer, &state) }
+            if !isWorthless { self.keep(key, answer, &state) }
             return state.waiting.removeValue(forKey: key) ?? []
         }
-        for continuation in waiting { continuation.resume(returning: isCancelled ? .askAgain : .answer(answer)) }
+        for continuation in waiting { continuation.resume(returning: isWorthless ? .askAgain : .answer(answer)) }
     }
 
     private func keep(_ key: String, _ answer: RecipientAnswer, _ state: inout State) {

@@ -136,7 +136,10 @@ struct RecipientLookup: Sendable {
         _ trace: LookupTrace?
     ) async -> RecipientAnswer {
         var recipient = given
-        switch await GroupExpansion(lookup: self, trace: trace).members(of: entry) {
+        // A task of its own: it goes on when the client has gone or the plugin's time is over, so that a group whose reading takes
+        // long is there at the next attempt. The directory's limits end it.
+        let members = await Task { await GroupExpansion(lookup: self, trace: trace).members(of: entry) }.value
+        switch members {
         case .unavailable(let why): return .unavailable(why)
         case .notFound: return .notFound("the group \(entry.name) has no member with an address")
         case .found(let members):

@@ -11,6 +11,8 @@ final class ScriptedDirectory: Directory {
         var searches: [DirectorySearch] = []
         /// Answers wait for it.
         var isHeld = false
+        /// Those wait that are behind so many searches.
+        var heldBehind = 0
     }
     private let state = Mutex(State())
     let base = "dc=example,dc=org"
@@ -43,12 +45,18 @@ final class ScriptedDirectory: Directory {
     func set(_ entries: [DirectoryEntry]) { self.state.withLock { $0.entries = entries } }
     /// Fails from now on; `nil` ends that.
     func fail(_ reason: String?) { self.state.withLock { $0.failure = reason } }
-    func hold(_ isHeld: Bool) { self.state.withLock { $0.isHeld = isHeld } }
+    /// - Parameter count: how many searches are answered all the same.
+    func hold(_ isHeld: Bool, behind count: Int = 0) {
+        self.state.withLock { ($0.isHeld, $0.heldBehind) = (isHeld, count) }
+    }
     var searches: [DirectorySearch] { self.state.withLock { $0.searches } }
 
     func search(_ search: DirectorySearch) async -> Lookup<[DirectoryEntry]> {
-        self.state.withLock { $0.searches.append(search) }
-        while self.state.withLock({ $0.isHeld }), !Task.isCancelled { await Task.yield() }
+        let number = self.state.withLock { state in
+            state.searches.append(search)
+            return state.searches.count
+        }
+        while self.state.withLock({ $0.isHeld && number > $0.heldBehind }), !Task.isCancelled { await Task.yield() }
         if Task.isCancelled { return .unavailable("cancelled") }
         return self.state.withLock { state in
             if let failure = state.failure { return .unavailable(failure) }

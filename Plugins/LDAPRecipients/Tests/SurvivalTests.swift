@@ -51,6 +51,26 @@ struct SurvivalTests {
         #expect(directory.searches.count == 2)
     }
 
+    @Test("a group that is still being read when its client has gone is there for the next one")
+    func leftBehind() async throws {
+        let group = entry(
+            "cn=all",
+            ["objectClass": ["groupOfNames"], "mail": ["all@example.org"], "member": Self.people.map(\.name)]
+        )
+        let directory = ScriptedDirectory(Self.people + [group])
+        let fixture = try Fixture(directory)
+        directory.hold(true, behind: 1)
+        let first = Task { try await fixture.resolve("all@example.org") }
+        while directory.searches.count < 3 { await Task.yield() }
+        first.cancel()
+        let next = Task { try await fixture.resolve("all@example.org") }
+        for _ in 0..<100 { await Task.yield() }
+        directory.hold(false)
+        #expect(try await next.value == "found, expand ann@example.org bob@example.org")
+        #expect(try await fixture.resolve("all@example.org") == "found, expand ann@example.org bob@example.org")
+        #expect(directory.searches.count == 3)
+    }
+
     @Test("the cache is bounded, and what is asked for often stays")
     func bounds() {
         var cache = ExpiringCache<Int>(capacity: 100)
