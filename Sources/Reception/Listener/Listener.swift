@@ -38,24 +38,28 @@ package final class Listener: Sendable {
         let channel = try await ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 1024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelOption(.autoRead, value: false)
-            .childChannelOption(.allowRemoteHalfClosure, value: true)
-            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .childChannelOption(
-                .recvAllocator,
-                value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 1024, maximum: 65536)
-            )
             .bind(
                 host: settings.address,
                 port: settings.port,
                 serverBackPressureStrategy: .init(lowWatermark: 16, highWatermark: 256)
             ) { child in
                 child.eventLoop.makeCompletedFuture {
-                    try child.pipeline.syncOperations.addHandler(EarlyInput())
+                    try Self.prepare(child)
                     return child
                 }
             }
         return Listener(settings, channel: channel, current: current, services: services)
+    }
+
+    /// Sets a connection up, without the futures that the options of a bootstrap go through.
+    private static func prepare(_ connection: any Channel) throws {
+        guard let options = connection.syncOptions else { throw ChannelError.operationUnsupported }
+        try options.setOption(.autoRead, value: false)
+        try options.setOption(.allowRemoteHalfClosure, value: true)
+        try options.setOption(.tcpOption(.tcp_nodelay), value: 1)
+        let allocator = AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 1024, maximum: 65536)
+        try options.setOption(.recvAllocator, value: allocator)
+        try connection.pipeline.syncOperations.addHandler(SessionChannelHandler())
     }
 
     private init(

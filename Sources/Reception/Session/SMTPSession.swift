@@ -145,11 +145,14 @@ package actor SMTPSession {
         self.isAttached = true
         do {
             let pipeline = self.channel.pipeline.syncOperations
-            try pipeline.addHandler(SessionChannelHandler(self))
-            if let early = try? pipeline.handler(type: EarlyInput.self) {
-                self.input = early.input
-                self.hasInputEnded = early.hasEnded
-                _ = pipeline.removeHandler(early)
+            if let handler = try? pipeline.handler(type: SessionChannelHandler.self) {
+                self.input = handler.earlyInput
+                self.hasInputEnded = handler.hasEarlyEnd
+                handler.attach(self)
+            } else {
+                let handler = SessionChannelHandler()
+                handler.attach(self)
+                try pipeline.addHandler(handler)
             }
             // In TLS nothing was said yet that could be answered.
             if self.hasInputEnded, self.input.readableBytes == 0 || self.listener.tls?.mode == .implicit {
