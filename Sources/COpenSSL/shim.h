@@ -45,6 +45,10 @@ static inline int COpenSSL_CTX_set1_chain(SSL_CTX *context, STACK_OF(X509) *chai
     return (int)SSL_CTX_set1_chain(context, chain);
 }
 
+static inline int COpenSSL_set1_chain(SSL *ssl, STACK_OF(X509) *chain) {
+    return (int)SSL_set1_chain(ssl, chain);
+}
+
 static inline void COpenSSL_CTX_set_servername_callback(
     SSL_CTX *context, int (*callback)(SSL *, int *, void *), void *argument) {
     SSL_CTX_set_tlsext_servername_callback(context, callback);

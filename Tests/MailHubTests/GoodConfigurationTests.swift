@@ -186,11 +186,30 @@ private let keySet: String = {
     return path
 }()
 
-/// A file with a private key that signs reports.
+/// A file with a private key that signs reports and belongs to `ownCertificate`.
 let signingKey: String = {
-    let path = FileManager.default.temporaryDirectory.appending(path: "dkim-\(UUID().uuidString)").path
-    let key = "MC4CAQAwBQYDK2VwBCIEICjbZcda93JB2QWVUdOmd0fAk5sMXBIPFwp1PmJUXYxN"
+    let path = FileManager.default.temporaryDirectory.appending(path: "key-\(UUID().uuidString)").path
+    let key = "MC4CAQAwBQYDK2VwBCIEIBcxe3wDW5n3KixUwZGjcjeVRsj0qQUWHcB5OuGUjRzX"
     let text = "-----BEGIN PRIVATE KEY-----\n\(key)\n-----END PRIVATE KEY-----\n"
+    _ = FileManager.default.createFile(atPath: path, contents: Data(text.utf8))
+    return path
+}()
+
+/// A file with a certificate that lasts for a hundred years.
+private let ownCertificate: String = {
+    let path = FileManager.default.temporaryDirectory.appending(path: "certificate-\(UUID().uuidString)").path
+    let text = """
+        -----BEGIN CERTIFICATE-----
+        MIIBQjCB9aADAgECAhQwWLFKlyRDcCMs6VFTVNN+P9UJMjAFBgMrZXAwFjEUMBIG
+        A1UEAwwLaHViLmV4YW1wbGUwIBcNMjYxMTI3MDYyMDI1WhgPMjEyNjExMDMwNjIw
+        MjVaMBYxFDASBgNVBAMMC2h1Yi5leGFtcGxlMCowBQYDK2VwAyEA2PxAqFlt0IuX
+        n6Q75JbJZDkOdVNUAlQ+QnPM2I9qQdmjUzBRMB0GA1UdDgQWBBTax3WR/q8VxIcV
+        s1/Tj6ju6EqHYjAfBgNVHSMEGDAWgBTax3WR/q8VxIcVs1/Tj6ju6EqHYjAPBgNV
+        HRMBAf8EBTADAQH/MAUGAytlcANBAHB3EKJDmCpLiWZ9nUi0uW6A6NZyXjmadgg5
+        d0+RrqE+ItPU2dobbFzc0eW15QW7Dxp7a2AG8LsHmm4SghAG3Q8=
+        -----END CERTIFICATE-----
+
+        """
     _ = FileManager.default.createFile(atPath: path, contents: Data(text.utf8))
     return path
 }()
@@ -235,7 +254,8 @@ let everythingSet = """
         "files": { "transport": "maildir", "directory": "mail" },
         "internet": {
           "transport": "smtp", "lookup": "mx", "tls": "may", "tlsDomains": { "partner.example": "verify" },
-          "tlsNames": ["mx.partner.example"]
+          "tlsNames": ["mx.partner.example"],
+          "clientCertificate": { "chain": "\(ownCertificate)", "key": "\(signingKey)" }
         }
       },
       "defaultRoute": "smart_host",

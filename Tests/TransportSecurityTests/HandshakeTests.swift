@@ -1,3 +1,4 @@
+import Foundation
 import NIOCore
 import NIOEmbedded
 import TestSupport
@@ -223,5 +224,62 @@ struct HandshakeTests {
             return
         }
         #expect(reason.description.contains("peer did not return a certificate"))
+        let identity = try ClientCertificate(CertificateFiles(certificates.other))
+        let client = try ClientTLS(authorities: certificates.authority.certificate, certificate: identity)
+        for isVerified in [true, false] {
+            var expectation = TLSExpectation.name("a.example", isVerified: isVerified)
+            expectation.sessionKey = "\(isVerified)"
+            let known = try TLSPair(server, client, expectation)
+            try known.connect()
+            #expect(known.server.recorder.facts?.peer?.commonName == "other")
+            #expect(known.server.recorder.facts?.verification == .verified)
+        }
+    }
+
+    @Test(
+        "a client's certificate is read again when its files change; what cannot be used is told once, and changes nothing"
+    )
+    func clientCertificateReload() async throws {
+        guard let certificates = try await TestCertificates.make() else { return }
+        let folder = try TemporaryDirectory()
+        let files = CertificateFiles(
+            chain: folder.url.appending(path: "chain.pem").path,
+            key: folder.url.appending(path: "key.pem").path
+        )
+        func write(_ chain: String, _ key: String) throws {
+            for (from, to) in [(chain, files.chain), (key, files.key)] {
+                try Data(contentsOf: URL(filePath: from)).write(to: URL(filePath: to), options: .atomic)
+                try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: to)
+            }
+        }
+        try write(certificates.ecdsa.chain, certificates.ecdsa.key)
+        let identity = try ClientCertificate(files)
+        let client = try ClientTLS(authorities: certificates.authority.certificate, certificate: identity)
+        let server = try ServerTLS(certificates.ecdsa) {
+            $0.clientCertificates = .require
+            $0.clientAuthorities = certificates.authority.certificate
+        }
+        var sessions = 0
+        func shown() throws -> String? {
+            var expectation = TLSExpectation.name("a.example")
+            sessions += 1
+            expectation.sessionKey = "\(sessions)"
+            let pair = try TLSPair(server, client, expectation)
+            try pair.connect()
+            return pair.server.recorder.facts?.peer?.commonName
+        }
+        #expect(try shown() == "ecdsa")
+        #expect(identity.reloadIfChanged() == .unchanged)
+        try write(certificates.other.chain, certificates.ecdsa.key)
+        guard case .failed(let problem) = identity.reloadIfChanged() else {
+            Issue.record("the key does not belong to the certificate")
+            return
+        }
+        #expect(problem.contains("does not belong to the first certificate"))
+        #expect(identity.reloadIfChanged() == .unchanged)
+        #expect(try shown() == "ecdsa")
+        try write(certificates.other.chain, certificates.other.key)
+        #expect(identity.reloadIfChanged() == .reloaded)
+        #expect(try shown() == "other")
     }
 }

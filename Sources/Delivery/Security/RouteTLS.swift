@@ -26,7 +26,7 @@ package struct RouteTLS: Hashable, Sendable {
     package var names: [String] = []
     /// The file of the authorities that are trusted; `nil` for those of the system.
     package let authorities: String?
-    let client: ClientTLS
+    package let client: ClientTLS
 
     /// - Parameter client: made with these authorities.
     package init(policy: TLSPolicy, authorities: String?, client: ClientTLS) {
@@ -39,6 +39,7 @@ package struct RouteTLS: Hashable, Sendable {
     package static func == (left: RouteTLS, right: RouteTLS) -> Bool {
         left.policy == right.policy && left.domains == right.domains && left.names == right.names
             && left.authorities == right.authorities
+            && left.client.certificate?.files == right.client.certificate?.files
     }
 
     package func hash(into hasher: inout Hasher) {
@@ -46,6 +47,7 @@ package struct RouteTLS: Hashable, Sendable {
         hasher.combine(self.domains)
         hasher.combine(self.names)
         hasher.combine(self.authorities)
+        hasher.combine(self.client.certificate?.files)
     }
 
     /// The policy for a destination.

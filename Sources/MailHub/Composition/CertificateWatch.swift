@@ -1,7 +1,6 @@
 import Foundation
 import Logging
 import NIOPosix
-import Reception
 import ServiceLifecycle
 import TransportSecurity
 
@@ -21,44 +20,74 @@ struct CertificateWatch: Service {
         self.logger = logger
     }
 
+    /// Certificates that are looked at together.
+    private struct Watched {
+        /// Whose they are, for the log.
+        let owner: Logger.Metadata
+        let notAfter: @Sendable () -> Int64
+        let reload: @Sendable () -> CertificateReload
+    }
+
+    /// Those of listeners, and those by which next hops know the hub.
+    private var watched: [Watched] {
+        let configuration = self.live.current.configuration
+        let servers = configuration.listeners.compactMap { listener in
+            listener.tls.map { tls in
+                Watched(
+                    owner: ["listener": "\(listener.name)"],
+                    notAfter: { tls.server.notAfter },
+                    reload: { tls.server.reloadIfChanged() }
+                )
+            }
+        }
+        let clients = configuration.routeTLS.sorted { $0.key < $1.key }.compactMap { route, tls in
+            tls.client.certificate.map { certificate in
+                Watched(
+                    owner: ["route": "\(route)"],
+                    notAfter: { certificate.notAfter },
+                    reload: { certificate.reloadIfChanged() }
+                )
+            }
+        }
+        return servers + clients
+    }
+
     func run() async throws {
         await cancelWhenGracefulShutdown {
             var warned: ContinuousClock.Instant?
             while !Task.isCancelled {
-                let listeners = self.live.current.configuration.listeners
-                for listener in listeners { await self.look(at: listener) }
+                let all = self.watched
+                for watched in all { await self.look(at: watched) }
                 if warned.map({ ContinuousClock.now - $0 > .seconds(86400) }) ?? true {
                     warned = .now
-                    for listener in listeners { self.warn(about: listener) }
+                    for watched in all { self.warn(about: watched) }
                 }
                 try? await Task.sleep(for: Self.interval)
             }
         }
     }
 
-    private func look(at listener: ListenerSettings) async {
-        guard let server = listener.tls?.server else { return }
-        switch try? await self.pool.runIfActive({ server.reloadIfChanged() }) {
+    private func look(at watched: Watched) async {
+        switch try? await self.pool.runIfActive({ watched.reload() }) {
         case .reloaded:
-            self.logger.notice("certificates reloaded", metadata: ["listener": "\(listener.name)"])
-            self.warn(about: listener)
-        case .failed(let problems):
+            self.logger.notice("certificates reloaded", metadata: watched.owner)
+            self.warn(about: watched)
+        case .failed(let problem):
             self.logger.error(
                 "certificates kept: the changed files cannot be used",
-                metadata: ["listener": "\(listener.name)", "error": "\(problems)"]
+                metadata: watched.owner.merging(["error": "\(problem)"]) { $1 }
             )
         case .unchanged, nil:
             break
         }
     }
 
-    private func warn(about listener: ListenerSettings) {
-        guard let server = listener.tls?.server else { return }
-        let left = server.notAfter - Int64(Date().timeIntervalSince1970)
+    private func warn(about watched: Watched) {
+        let left = watched.notAfter() - Int64(Date().timeIntervalSince1970)
         guard left < Self.warning else { return }
         self.logger.warning(
             left < 0 ? "a certificate has expired" : "a certificate ends soon",
-            metadata: ["listener": "\(listener.name)", "days": "\(left / 86400)"]
+            metadata: watched.owner.merging(["days": "\(left / 86400)"]) { $1 }
         )
     }
 }

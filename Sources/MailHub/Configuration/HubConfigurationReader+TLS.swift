@@ -19,15 +19,7 @@ extension HubConfigurationReader {
         guard let section = listener.section("tls") else { return nil }
         let mode = section.enumeration("mode", default: Mode.startTLS)
         let entries = section.sections("certificates")
-        let files = entries.map { entry in
-            if !entry.has("chain") { _ = entry.requiredString("chain") }
-            if !entry.has("key") { _ = entry.requiredString("key") }
-            return (chain: entry.filePath("chain"), key: entry.filePath("key"))
-        }
-        let complete = files.compactMap { file -> CertificateFiles? in
-            guard let chain = file.chain, let key = file.key else { return nil }
-            return CertificateFiles(chain: chain, key: key)
-        }
+        let complete = entries.compactMap { self.certificateFiles($0) }
         var settings = ServerTLSSettings(certificates: complete)
         settings.minimumVersion = section.enumeration("minimumVersion", default: settings.minimumVersion)
         settings.ciphers = section.optionalString("ciphers")
@@ -58,6 +50,27 @@ extension HubConfigurationReader {
         }
     }
 
+    /// `"chain"` and `"key"`; `nil` where one is missing, which is reported.
+    private func certificateFiles(_ entry: ConfigurationSection) -> CertificateFiles? {
+        if !entry.has("chain") { _ = entry.requiredString("chain") }
+        if !entry.has("key") { _ = entry.requiredString("key") }
+        guard let chain = entry.filePath("chain"), let key = entry.filePath("key") else { return nil }
+        return CertificateFiles(chain: chain, key: key)
+    }
+
+    /// `"clientCertificate"` of a route.
+    private func clientCertificate(_ route: ConfigurationSection) -> ClientCertificate? {
+        guard let entry = route.section("clientCertificate"), let files = self.certificateFiles(entry) else {
+            return nil
+        }
+        do throws(TLSFileProblem) {
+            return try ClientCertificate(files)
+        } catch {
+            entry.report("\(error)", at: error.purpose == .key ? "key" : "chain", fix: error.fix)
+            return nil
+        }
+    }
+
     private func report(
         _ problem: ServerTLSProblem,
         _ section: ConfigurationSection,
@@ -81,7 +94,7 @@ extension HubConfigurationReader {
     }
 }
 
-/// TLS of a route: `"tls"`, `"tlsDomains"`, `"tlsNames"`, `"authorities"`.
+/// TLS of a route: `"tls"`, `"tlsDomains"`, `"tlsNames"`, `"authorities"`, `"clientCertificate"`.
 extension HubConfigurationReader {
     func tls(
         of route: RouteConfiguration,
@@ -121,11 +134,19 @@ extension HubConfigurationReader {
             section.report("\"\(name)\" is not a host name", at: "tlsNames", fix: "write names of the next hop")
         }
         let authorities = section.filePath("authorities")
+        let certificate = self.clientCertificate(section)
         guard policy != .none || domains.values.contains(where: { $0 != .none }) || authorities != nil else {
+            if section.has("clientCertificate") {
+                section.report(
+                    "nobody is shown the certificate: this route is in the clear",
+                    at: "clientCertificate",
+                    fix: "remove it, or add \"tls\": \"verify\""
+                )
+            }
             return nil
         }
         do throws(TLSFileProblem) {
-            let client = try self.clients.client(trusting: authorities)
+            let client = try self.clients.client(trusting: authorities, as: certificate)
             var tls = RouteTLS(policy: policy, authorities: authorities, client: client)
             tls.domains = domains
             tls.names = names

@@ -35,7 +35,9 @@ import NIOCore
     /// The client's side.
     init(client: ClientTLS, _ expectation: TLSExpectation) throws(TLSFailure) {
         OpenSSLErrors.clear()
-        self.buffers = RecordBuffers(sessions: (client.sessions, expectation.sessionKey))
+        let shown = client.certificate?.current
+        let key = shown.map { "\(expectation.sessionKey) \($0.changes)" } ?? expectation.sessionKey
+        self.buffers = RecordBuffers(sessions: (client.sessions, key))
         self.isServer = false
         self.contexts = [client]
         let context = expectation.isVerified ? client.strict : client.opportunistic
@@ -44,11 +46,12 @@ import NIOCore
         unsafe SSL_set_connect_state(ssl)
         unsafe SSL_set_verify(ssl, expectation.isVerified ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nil)
         if let name = expectation.serverName { _ = unsafe COpenSSL_set_host_name(ssl, name) }
+        if let shown, !self.show(shown.identity) { throw .unavailable }
         guard self.associate(expectation) else {
             throw .untrusted(CertificateDoubt(.noAssociation, "none of the TLSA records can be used"))
         }
         guard self.expect(expectation.identities) || !expectation.isVerified else { throw .unavailable }
-        if let session = client.sessions.take(expectation.sessionKey) {
+        if let session = client.sessions.take(key) {
             unsafe session.withPointer { _ = unsafe SSL_set_session(ssl, $0) }
         }
     }
@@ -67,6 +70,21 @@ import NIOCore
         }
         unsafe SSL_set_bio(ssl, bio, bio)
         return unsafe ssl
+    }
+
+    /// Shows the certificate to a server that asks for one.
+    private func show(_ identity: TLSIdentity) -> Bool {
+        let ssl = unsafe self.ssl
+        let isUsed = unsafe identity.certificate.withPointer { certificate in
+            unsafe identity.key.withPointer { key in
+                unsafe identity.intermediates.withPointer { chain in
+                    unsafe SSL_use_certificate(ssl, certificate) == 1 && SSL_use_PrivateKey(ssl, key) == 1
+                        && COpenSSL_set1_chain(ssl, chain) == 1
+                }
+            }
+        }
+        OpenSSLErrors.clear()
+        return isUsed
     }
 
     /// Has the certificate checked by TLSA records, where there are some (RFC 7671, RFC 7672).

@@ -29,16 +29,24 @@ package final class ClientTLS: Sendable {
     let strict: TLSContext
     /// For handshakes whose alternative is plain text.
     let opportunistic: TLSContext
+    /// Who the hub is to servers that ask; `nil` for nobody.
+    package let certificate: ClientCertificate?
     let sessions = ClientSessions()
+
+    /// What OpenSSL asks of keys and ciphers: 112 bits (RFC 9325 section 4).
+    static let strictLevel: Int32 = 2
 
     /// Where Debian keeps the certificates of all authorities together.
     private static let systemAuthorities = "/etc/ssl/certs/ca-certificates.crt"
 
-    /// - Parameter authorities: a PEM file of the authorities to trust; `nil` for those of the system.
-    package init(authorities: String?) throws(TLSFileProblem) {
+    /// - Parameters:
+    ///   - authorities: a PEM file of the authorities to trust; `nil` for those of the system.
+    ///   - certificate: what is shown to servers that ask for it.
+    package init(authorities: String?, certificate: ClientCertificate? = nil) throws(TLSFileProblem) {
+        self.certificate = certificate
         let path = authorities ?? Self.systemAuthorities
         do throws(ContextFailure) {
-            self.strict = try TLSContext(.client, securityLevel: 2)
+            self.strict = try TLSContext(.client, securityLevel: Self.strictLevel)
             self.opportunistic = try TLSContext(
                 .client,
                 ciphers: TLSContext.opportunisticCiphers,

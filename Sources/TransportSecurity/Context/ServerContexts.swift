@@ -29,7 +29,7 @@ final class ServerContexts: Sendable {
         }
     }
 
-    init(_ identities: [ServerIdentity], _ settings: ServerTLSSettings, authorities: PEMFile?) throws {
+    init(_ identities: [TLSIdentity], _ settings: ServerTLSSettings, authorities: PEMFile?) throws {
         var made: [[Int]: TLSContext] = [:]
         func context(_ indices: [Int]) throws -> TLSContext {
             if let context = made[indices] { return context }
@@ -80,7 +80,7 @@ final class ServerContexts: Sendable {
         }
 
     private static func context(
-        _ identities: [ServerIdentity],
+        _ identities: [TLSIdentity],
         _ settings: ServerTLSSettings,
         _ authorities: PEMFile?
     ) throws -> TLSContext {

@@ -1,17 +1,18 @@
 import NIOCore
 import Synchronization
 
+/// What a look at the files of certificates has led to.
+package enum CertificateReload: Hashable, Sendable {
+    case unchanged
+    case reloaded
+    /// The files have changed and cannot be used, as the text says: those of before are kept.
+    case failed(String)
+}
+
 /// TLS for a listener's connections, with the files as they were when they were last read.
 ///
 /// Connections keep the certificates that they began with; new ones get those of the last successful reading.
 package final class ServerTLS: Sendable {
-    /// What a look at the files has led to.
-    package enum Reload: Sendable {
-        case unchanged
-        case reloaded
-        /// The files have changed and cannot be used: those of before are kept.
-        case failed(ServerTLSProblems)
-    }
     private struct State {
         var contexts: ServerContexts
         var stamps: [FileStamp]
@@ -31,7 +32,7 @@ package final class ServerTLS: Sendable {
     }
 
     /// Reads the files again if one has changed; blocks, so not to be called on an event loop.
-    package func reloadIfChanged() -> Reload {
+    package func reloadIfChanged() -> CertificateReload {
         let stamps = Self.stamps(self.settings)
         let (known, loaded) = self.state.withLock { ($0.stamps, $0.loaded) }
         let hasChanged = stamps != known
@@ -46,7 +47,7 @@ package final class ServerTLS: Sendable {
                 $0.stamps = stamps
                 $0.loaded = .now()
             }
-            return .failed(error)
+            return .failed("\(error)")
         }
     }
 
@@ -64,10 +65,10 @@ package final class ServerTLS: Sendable {
 
     private static func load(_ settings: ServerTLSSettings) throws(ServerTLSProblems) -> ServerContexts {
         var problems: [ServerTLSProblem] = []
-        var identities: [ServerIdentity] = []
+        var identities: [TLSIdentity] = []
         for (index, files) in settings.certificates.enumerated() {
             do {
-                identities.append(try ServerIdentity(files))
+                identities.append(try TLSIdentity(files))
             } catch {
                 problems.append(.certificate(index, error))
             }

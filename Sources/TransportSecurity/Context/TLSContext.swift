@@ -70,7 +70,7 @@ struct ContextFailure: Error, CustomStringConvertible {
     func withPointer<Result>(_ body: (OpaquePointer) -> Result) -> Result { unsafe body(self.pointer) }
 
     /// Adds a certificate; a context holds one of each algorithm.
-    func use(_ identity: ServerIdentity) throws(ContextFailure) {
+    func use(_ identity: TLSIdentity) throws(ContextFailure) {
         OpenSSLErrors.clear()
         let context = unsafe self.pointer
         let isUsed = unsafe identity.certificate.withPointer { certificate in

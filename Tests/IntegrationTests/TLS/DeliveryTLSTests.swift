@@ -245,6 +245,73 @@ struct DeliveryTLSTests {
         }
     }
 
+    @Test(
+        "Postfix that knows the hub by its certificate: with it mail is taken, without it waits; renewed files are used"
+    )
+    func clientCertificate() async throws {
+        try await onThread {
+            let directory = try TemporaryDirectory()
+            guard let authority = try TestAuthority(folder: directory.url.appending(path: "a")) else { return }
+            let certificate = try authority.issue("store", names: ["DNS:localhost"])
+            let first = try authority.issue("hub-first", names: ["DNS:hub.example"])
+            let second = try authority.issue("hub-second", names: ["DNS:hub.example"])
+            guard
+                let postfix = try PostfixPeer(
+                    folder: directory.url,
+                    settings: [
+                        "smtpd_tls_security_level = encrypt", "smtpd_tls_cert_file = \(certificate.chain)",
+                        "smtpd_tls_key_file = \(certificate.key)", "smtpd_tls_CAfile = \(authority.certificate)",
+                        "smtpd_tls_req_ccert = yes", "smtpd_tls_received_header = yes",
+                    ]
+                )
+            else { return }
+            try postfix.start()
+            defer { postfix.stop() }
+            let files = (chain: directory.url.appending(path: "c.pem"), key: directory.url.appending(path: "k.pem"))
+            func write(_ from: TestAuthority.Files) throws {
+                try Data(contentsOf: URL(filePath: from.key)).write(to: files.key, options: .atomic)
+                try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: files.key.path)
+                try Data(contentsOf: URL(filePath: from.chain)).write(to: files.chain, options: .atomic)
+            }
+            try write(first)
+            let route: [String: Any] = [
+                "transport": "smtp", "host": "localhost", "port": postfix.port, "tls": "verify",
+                "authorities": authority.certificate,
+            ]
+            let shown = ["chain": files.chain.path, "key": files.key.path]
+            let hub = try HubProcess(
+                folder: directory.url,
+                more: [
+                    "domains": ["example.org": ["route": "store"], "unknown.example": ["route": "unknown"]],
+                    "routes": ["store": route.merging(["clientCertificate": shown]) { $1 }, "unknown": route],
+                    "delivery": ["messagesPerConnection": 1],
+                ]
+            )
+            try hub.start()
+            defer { hub.stop() }
+            let client = try SMTPTestClient(port: hub.port)
+            _ = try client.expect("250", "EHLO c.example")
+            func send(_ recipient: String) throws {
+                let content = Array("Subject: x\r\n\r\nhello\r\n".utf8)
+                let reply = try client.message(from: "ann@example.net", to: [recipient], content: content)
+                #expect(reply.hasPrefix("250"))
+            }
+            try send("bob@unknown.example")
+            #expect(eventually { hub.log.contains("to=bob@unknown.example") }, "\(hub.log.suffix(2000))")
+            try send("bob@example.org")
+            #expect(eventually { postfix.messages.count == 1 }, "\(hub.log.suffix(2000)) \(postfix.log.suffix(2000))")
+            try write(second)
+            #expect(eventually { hub.log.contains("certificates reloaded") }, "\(hub.log.suffix(2000))")
+            try send("bob@example.org")
+            #expect(eventually { postfix.messages.count == 2 }, "\(hub.log.suffix(2000)) \(postfix.log.suffix(2000))")
+            let names = postfix.messages.map { $0.contains("Client CN \"hub-first\"") ? "first" : "second" }
+            #expect(Set(names) == ["first", "second"], "\(postfix.messages)")
+            #expect(
+                !hub.log.split(separator: "\n").contains { $0.contains("relayed") && $0.contains("unknown.example") }
+            )
+        }
+    }
+
     /// A next hop that wants to know who the hub is, and how mail to it fares.
     struct KnownRow {
         let name: String

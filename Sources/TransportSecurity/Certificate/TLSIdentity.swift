@@ -14,7 +14,7 @@ package struct CertificateFiles: Hashable, Sendable {
 }
 
 /// A certificate with its chain and its private key: who the hub says that it is.
-final class ServerIdentity: Sendable {
+final class TLSIdentity: Sendable {
     let certificate: Certificate
     /// The certificates of the authorities in between.
     let intermediates: CertificateStack
