@@ -47,7 +47,8 @@ public struct CallAhead: RecipientResolver {
             self.counters.increment("cached")
             return known.record.exists ? .found(ResolvedRecipient()) : .notFound
         }
-        switch await self.ask(about: mailbox) {
+        // Who is remembered need not wait for a place among the questions.
+        switch await self.ask(about: mailbox, mayWait: !(known?.record.exists ?? false)) {
         case .exists: return .found(ResolvedRecipient())
         case .doesNotExist(let reply):
             session.logger.debug("no such mailbox", metadata: ["to": "\(mailbox)", "reply": "\(reply)"])
@@ -61,10 +62,10 @@ public struct CallAhead: RecipientResolver {
         }
     }
 
-    /// Asks now, and remembers what is said.
-    func ask(about mailbox: Mailbox) async -> RecipientProbeAnswer {
+    /// Asks now, or when there is a place for one more question, and remembers what is said.
+    func ask(about mailbox: Mailbox, mayWait: Bool = true) async -> RecipientProbeAnswer {
         let key = ProbeCache.key(of: mailbox, route: self.route)
-        return await self.underWay.answer(for: key) { [self] in
+        return await self.underWay.answer(for: key, mayWait: mayWait) { [self] in
             let answer = await self.probe.probe(mailbox, route: self.route)
             switch answer {
             case .exists:

@@ -188,6 +188,36 @@ struct CallAheadTests {
         #expect(answers == Array(repeating: "found", count: 19))
     }
 
+    @Test(
+        "a place that becomes free goes to the next in the row, whatever the others wait for; who is known waits for nobody"
+    )
+    func row() async throws {
+        var services = TestServices()
+        let hop = HeldProbe()
+        services.recipientProbe = hop
+        let plugin = try services.make(CallAhead.self, #"{"probes": 2, "positive": "1h"}"#)
+        func ask(_ address: String) async throws -> String {
+            describe(try await plugin.resolve(recipient(address).mailbox, session()))
+        }
+        await hop.answer(["known@example.org", "first@example.org", "second@example.org"])
+        #expect(try await ask("known@example.org") == "found")
+        services.clock.advance(by: .seconds(3601))
+        try await withThrowingTaskGroup(of: String.self) { group in
+            for address in ["slow@example.org", "slower@example.org"] { group.addTask { try await ask(address) } }
+            await hop.waitFor(2)
+            let known = try await ask("known@example.org")
+            #expect(known == "found")
+            for address in ["first@example.org", "second@example.org"] { group.addTask { try await ask(address) } }
+            await hop.release("slower@example.org")
+            for _ in 0..<3 {
+                let answer = try await group.next()
+                #expect(answer == "found")
+            }
+            await hop.release()
+        }
+        #expect(services.counters["kept"] == 1)
+    }
+
     @Test("the operator sees what is remembered, asks again, and lets it be forgotten")
     func operates() async throws {
         var services = TestServices()
@@ -269,28 +299,37 @@ private final class ScriptedProbe: RecipientProbe {
 
 /// A next hop that answers when it is told to.
 private actor HeldProbe: RecipientProbe {
-    private var waiting: [CheckedContinuation<Void, Never>] = []
+    private var waiting: [(address: String, continuation: CheckedContinuation<Void, Never>)] = []
     private var observer: (count: Int, CheckedContinuation<Void, Never>)?
     private var isReleased = false
+    private var answered: Set<String> = []
 
     func probe(_ mailbox: Mailbox, route: String?) async -> RecipientProbeAnswer {
-        if !self.isReleased {
+        if !self.isReleased, !self.answered.contains("\(mailbox)") {
             await withCheckedContinuation { continuation in
-                self.waiting.append(continuation)
+                self.waiting.append(("\(mailbox)", continuation))
                 if let (count, observer) = self.observer, self.waiting.count == count { observer.resume() }
             }
         }
         return .exists
     }
 
+    /// These are answered at once.
+    func answer(_ addresses: Set<String>) { self.answered = addresses }
+
     func waitFor(_ count: Int) async {
         guard self.waiting.count < count else { return }
         await withCheckedContinuation { self.observer = (count, $0) }
     }
 
+    func release(_ address: String) {
+        for held in self.waiting where held.address == address { held.continuation.resume() }
+        self.waiting.removeAll { $0.address == address }
+    }
+
     func release() {
         self.isReleased = true
-        for continuation in self.waiting { continuation.resume() }
+        for held in self.waiting { held.continuation.resume() }
         self.waiting = []
     }
 }

@@ -30,6 +30,10 @@ struct GroupExpansion: Sendable {
         var seen: Set<String> = []
         /// Entries to look at next.
         var next: [String] = []
+        /// Addresses to look up next: those of this site, each once.
+        var nextAddresses: [Mailbox] = []
+        var seenAddresses: Set<String> = []
+        var isDone: Bool { self.next.isEmpty && self.nextAddresses.isEmpty }
 
         mutating func add(_ mailbox: Mailbox, route: String? = nil) {
             let key = AddressKey.key(of: mailbox)
@@ -87,29 +91,53 @@ struct GroupExpansion: Sendable {
         progress.seen.insert(group.name.lowercased())
         if let why = await self.open(group, &progress) { return .unavailable(why) }
         var depth = 1
-        while !progress.next.isEmpty {
-            guard progress.seen.count <= limit * 2 else { return .unavailable(self.tooMany(group)) }
-            let names = progress.next
-            progress.next = []
-            switch await self.entries(named: names) {
-            case .notFound: break
-            case .unavailable(let why): return .unavailable(why)
-            case .found(let entries):
-                for entry in entries {
-                    let why =
-                        if self.lookup.schema.isGroup(entry) { await self.open(entry, &progress) } else {
-                            self.add(entry, to: &progress)
-                        }
-                    if let why { return .unavailable(why) }
-                }
+        while !progress.isDone {
+            guard progress.seen.count + progress.seenAddresses.count <= limit * 2 else {
+                return .unavailable(self.tooMany(group))
             }
+            if let why = await self.goOn(&progress) { return .unavailable(why) }
             guard progress.members.mailboxes.count <= limit else { return .unavailable(self.tooMany(group)) }
             depth += 1
-            guard progress.next.isEmpty || depth <= self.lookup.rules.depth else {
+            guard progress.isDone || depth <= self.lookup.rules.depth else {
                 return .unavailable("groups in \(group.name) are nested deeper than \(self.lookup.rules.depth)")
             }
         }
         return progress.members.mailboxes.isEmpty ? .notFound : .found(progress.members)
+    }
+
+    /// Looks at the entries and addresses that were found last.
+    ///
+    /// - Returns: why that cannot be done; `nil` where it is done.
+    private func goOn(_ progress: inout Progress) async -> String? {
+        let (names, addresses) = (progress.next, progress.nextAddresses)
+        (progress.next, progress.nextAddresses) = ([], [])
+        var entries: [DirectoryEntry] = []
+        switch await self.all(names, { await self.lookup.entry(named: $0, self.trace) }) {
+        case .failure(let trouble): return trouble.reason
+        case .success(let found):
+            for (name, entry) in zip(names, found) {
+                if let entry { entries.append(entry) } else { self.trace?.note("member \(name) does not exist") }
+            }
+        }
+        switch await self.all(addresses, { await self.lookup.entry(at: $0, self.trace) }) {
+        case .failure(let trouble): return trouble.reason
+        case .success(let found):
+            for (address, entry) in zip(addresses, found) {
+                if let entry {
+                    if progress.seen.insert(entry.name.lowercased()).inserted { entries.append(entry) }
+                } else {
+                    progress.add(address)  // a resolver behind may know it
+                }
+            }
+        }
+        for entry in entries {
+            let why =
+                if self.lookup.schema.isGroup(entry) { await self.open(entry, &progress) } else {
+                    self.add(entry, to: &progress)
+                }
+            if let why { return why }
+        }
+        return nil
     }
 
     private func tooMany(_ group: DirectoryEntry) -> String {
@@ -123,7 +151,13 @@ struct GroupExpansion: Sendable {
         let schema = self.lookup.schema
         for value in schema.memberAddresses.flatMap({ group[$0] }) {
             if let mailbox = Mailbox(value) {
-                progress.add(mailbox)
+                if mailbox.domain.map(self.lookup.domains.contains) ?? false {
+                    // Somebody with a route, or a group: what holds for those given by name holds for it.
+                    let isNew = progress.seenAddresses.insert(AddressKey.key(of: mailbox)).inserted
+                    if isNew { progress.nextAddresses.append(mailbox) }
+                } else {
+                    progress.add(mailbox)
+                }
             } else {
                 self.trace?.note("member \(value) of \(group.name) is no address")
             }
@@ -169,27 +203,32 @@ struct GroupExpansion: Sendable {
         return nil
     }
 
-    /// Entries by name, several at a time, in the order of the names; those that do not exist are left out.
-    private func entries(named names: [String]) async -> Lookup<[DirectoryEntry]> {
+    /// The directory could not answer.
+    private struct Trouble: Error { let reason: String }
+
+    /// The entries of several keys, some at a time, in the order of the keys; `nil` for those that do not exist.
+    private func all<Key: Sendable>(
+        _ keys: [Key],
+        _ entry: @escaping @Sendable (Key) async -> Lookup<DirectoryEntry>
+    ) async -> Result<[DirectoryEntry?], Trouble> {
         await withTaskGroup(of: (Int, Lookup<DirectoryEntry>).self) { group in
-            var found: [Int: DirectoryEntry] = [:]
-            var failure: String?
-            var rest = names.enumerated().makeIterator()
+            var found = [DirectoryEntry?](repeating: nil, count: keys.count)
+            var trouble: Trouble?
+            var rest = keys.enumerated().makeIterator()
             func startNext() {
-                guard failure == nil, let (index, name) = rest.next() else { return }
-                group.addTask { (index, await self.lookup.entry(named: name, self.trace)) }
+                guard trouble == nil, let (index, key) = rest.next() else { return }
+                group.addTask { (index, await entry(key)) }
             }
             for _ in 0..<Self.width { startNext() }
             for await (index, answer) in group {
                 switch answer {
                 case .found(let entry): found[index] = entry
-                case .notFound: self.trace?.note("member \(names[index]) does not exist")
-                case .unavailable(let why): failure = why
+                case .notFound: break
+                case .unavailable(let why): trouble = Trouble(reason: why)
                 }
                 startNext()
             }
-            if let failure { return .unavailable(failure) }
-            return found.isEmpty ? .notFound : .found(names.indices.compactMap { found[$0] })
+            return trouble.map { .failure($0) } ?? .success(found)
         }
     }
 }

@@ -28,6 +28,15 @@ struct RecipientLookup: Sendable {
 
     /// What the directory says about an address; with a trace, in a search of its own.
     func recipient(at mailbox: Mailbox, _ trace: LookupTrace? = nil) async -> RecipientAnswer {
+        switch await self.entry(at: mailbox, trace) {
+        case .notFound: .notFound("no entry has the address")
+        case .unavailable(let why): .unavailable(why)
+        case .found(let entry): await self.recipient(of: entry, trace)
+        }
+    }
+
+    /// The entry that has an address.
+    func entry(at mailbox: Mailbox, _ trace: LookupTrace?) async -> Lookup<DirectoryEntry> {
         let found =
             if trace == nil, let key = self.schema.matchingKey(of: mailbox) {
                 await self.gathering.entries(for: key) { await self.entries(for: $0) }
@@ -35,7 +44,7 @@ struct RecipientLookup: Sendable {
                 await self.search(self.search(for: [self.schema.filter(for: mailbox)]), trace)
             }
         switch found {
-        case .notFound: return .notFound("no entry has the address")
+        case .notFound: return .notFound
         case .unavailable(let why): return .unavailable(why)
         case .found(let entries):
             guard entries.count == 1, let entry = entries.first else {
@@ -43,7 +52,7 @@ struct RecipientLookup: Sendable {
                 let names = entries.map(\.name).joined(separator: " and ")
                 return .unavailable("the address belongs to \(entries.count) entries: \(names)")
             }
-            return await self.recipient(of: entry, trace)
+            return .found(entry)
         }
     }
 
@@ -99,7 +108,12 @@ struct RecipientLookup: Sendable {
         }
         recipient.restrictions = self.restrictions(of: entry)
         let isGroup = self.schema.isGroup(entry) && recipient.forward == nil
-        if isGroup, self.rules.expandsGroups { return await self.expand(entry, recipient, trace) }
+        if isGroup, self.rules.expandsGroups {
+            // A task of its own: it goes on when the client has gone or the plugin's time is over, so that a group whose reading takes
+            // long is there at the next attempt. The directory's limits end it.
+            let group = recipient
+            return await Task { await self.expand(entry, group, trace) }.value
+        }
         if self.rules.rewritesAliases, let primary = self.schema.addresses(of: entry).first,
             primary.domain.map(self.domains.contains) ?? false
         {
@@ -136,10 +150,7 @@ struct RecipientLookup: Sendable {
         _ trace: LookupTrace?
     ) async -> RecipientAnswer {
         var recipient = given
-        // A task of its own: it goes on when the client has gone or the plugin's time is over, so that a group whose reading takes
-        // long is there at the next attempt. The directory's limits end it.
-        let members = await Task { await GroupExpansion(lookup: self, trace: trace).members(of: entry) }.value
-        switch members {
+        switch await GroupExpansion(lookup: self, trace: trace).members(of: entry) {
         case .unavailable(let why): return .unavailable(why)
         case .notFound: return .notFound("the group \(entry.name) has no member with an address")
         case .found(let members):

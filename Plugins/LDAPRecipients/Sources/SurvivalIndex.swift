@@ -50,7 +50,9 @@ final class SurvivalIndex: Sendable {
         guard self.isOn else { return }
         let now = self.clock.now
         self.note(key, Confirmation(recipient: recipient, confirmed: now)) { state in
-            state.written.value(for: key, at: now)?.value == recipient
+            // What waits to be written says something else, or the same a moment ago.
+            state.pending[key] == nil && state.writing[key] == nil
+                && state.written.value(for: key, at: now)?.value == recipient
         }
     }
 
@@ -65,6 +67,7 @@ final class SurvivalIndex: Sendable {
             if isKnown(&state) { return false }
             guard state.pending.count < Self.mostPending || state.pending[key] != nil else { return true }
             state.pending[key] = .some(confirmation)
+            if confirmation == nil { state.written.remove(key) }
             return false
         }
         if isDropped { self.counters.increment("survival notes dropped") }
@@ -132,6 +135,9 @@ final class SurvivalIndex: Sendable {
         let data = [UInt8](try JSONEncoder().encode(confirmation))
         guard data.count <= Self.mostOctets else {
             self.counters.increment("survival records too large")
+            // What was kept before is no longer true: its members would get mail that the others miss.
+            self.state.withLock { $0.written.remove(key) }
+            if try await self.store.value(for: name) != nil { try await self.store.remove(name) }
             return
         }
         try await self.store.set(data: data, for: name, expires: confirmation.confirmed + self.period)

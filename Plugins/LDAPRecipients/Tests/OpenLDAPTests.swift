@@ -78,6 +78,23 @@ struct OpenLDAPTests {
             Self.group("odd", ["ann", "eve"]),
             Self.group("housed", ["ann", "dan"], ["mailHost": ["imap2.example.org"]]),
             Self.group("twice", ["dan"], ["rfc822MailMember": ["dan@example.org"]]),
+            entry(
+                "cn=named",
+                [
+                    "objectClass": ["groupOfNames"], "mail": ["named@example.org"],
+                    "rfc822MailMember": [
+                        "dan@example.org", "A.Smith@example.org", "inner@example.org", "nobody@example.org",
+                        "guest@elsewhere.example", "named@example.org",
+                    ],
+                ]
+            ),
+            entry(
+                "cn=vague",
+                [
+                    "objectClass": ["groupOfNames"], "mail": ["vague@example.org"],
+                    "rfc822MailMember": ["ann@example.org", "two@example.org"],
+                ]
+            ),
         ]
         let fixture = try Fixture(
             ScriptedDirectory(Self.entries + groups),
@@ -93,6 +110,13 @@ struct OpenLDAPTests {
             try await fixture.resolve("housed@example.org")
                 == "found, route store2, expand ann@example.org dan@example.org, dan@example.org by store1"
         )
+        // Members given by address, a group and itself among them.
+        let members =
+            "guest@elsewhere.example nobody@example.org dan@example.org ann@example.org cleo@elsewhere.example"
+        #expect(
+            try await fixture.resolve("named@example.org") == "found, expand \(members), dan@example.org by store1"
+        )
+        #expect(try await fixture.resolve("vague@example.org").hasPrefix("unavailable: the address belongs to 2"))
         #expect(
             try await fixture.resolve("twice@example.org")
                 == "found, expand dan@example.org, dan@example.org by store1"

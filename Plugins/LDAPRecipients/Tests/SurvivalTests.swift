@@ -55,8 +55,12 @@ struct SurvivalTests {
     func leftBehind() async throws {
         let group = entry(
             "cn=all",
-            ["objectClass": ["groupOfNames"], "mail": ["all@example.org"], "member": Self.people.map(\.name)]
+            [
+                "objectClass": ["groupOfNames"], "mail": ["all@example.org"], "member": Self.people.map(\.name),
+                "owner": [Self.people[0].name],
+            ]
         )
+        let all = "found, expand ann@example.org bob@example.org owner ann@example.org"
         let directory = ScriptedDirectory(Self.people + [group])
         let fixture = try Fixture(directory)
         directory.hold(true, behind: 1)
@@ -66,9 +70,9 @@ struct SurvivalTests {
         let next = Task { try await fixture.resolve("all@example.org") }
         for _ in 0..<100 { await Task.yield() }
         directory.hold(false)
-        #expect(try await next.value == "found, expand ann@example.org bob@example.org")
-        #expect(try await fixture.resolve("all@example.org") == "found, expand ann@example.org bob@example.org")
-        #expect(directory.searches.count == 3)
+        #expect(try await next.value == all)
+        #expect(try await fixture.resolve("all@example.org") == all)
+        #expect(directory.searches.count == 4)
     }
 
     @Test("the cache is bounded, and what is asked for often stays")
@@ -135,6 +139,40 @@ struct SurvivalTests {
         directory.fail("down")
         fixture.clock.advance(by: .seconds(2))
         #expect(try await fixture.resolve("all@example.org") == answer)
+    }
+
+    @Test("what has become too large to be kept is not kept as it was; who is gone and back again survives")
+    func changes() async throws {
+        func group(_ members: Int) -> DirectoryEntry {
+            let addresses = (0..<members).map { "member\($0)@elsewhere.example" }
+            return entry(
+                "cn=all",
+                ["objectClass": ["groupOfNames"], "mail": ["all@example.org"], "rfc822MailMember": addresses]
+            )
+        }
+        let directory = ScriptedDirectory(Self.people + [group(2)])
+        let fixture = try Fixture(
+            directory,
+            #"{ "cache": { "found": "1s", "missing": "1s" }, "groups": { "members": 5000 } }"#
+        )
+        func ask(_ entries: [DirectoryEntry], flushes: Bool = true) async throws -> [String] {
+            directory.set(entries)
+            fixture.clock.advance(by: .seconds(2))
+            let answers = [
+                try await fixture.resolve("ann@example.org"), try await fixture.resolve("all@example.org"),
+            ]
+            if flushes { try await fixture.plugin.index.flush() }
+            return answers
+        }
+        #expect(
+            try await ask(Self.people + [group(2)])
+                == ["found", "found, expand member0@elsewhere.example member1@elsewhere.example"]
+        )
+        #expect(try await ask([group(4000)], flushes: false)[0] == "not found")
+        #expect(try await ask(Self.people + [group(4000)])[0] == "found")
+        directory.fail("down")
+        #expect(try await ask([]) == ["found", "unavailable: down"])
+        #expect(fixture.counters["survival records too large"] > 0)
     }
 
     @Test("who has left the directory does not survive; a store that fails refuses nobody")

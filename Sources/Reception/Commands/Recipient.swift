@@ -6,6 +6,7 @@ import SMTP
 /// RCPT (RFC 5321 sections 3.3, 3.6.2 and 4.1.1.3).
 extension SMTPSession {
     func recipient(_ path: ForwardPath, _ parameters: RecipientParameters) -> Work? {
+        if let ahead = self.transaction?.lookedAhead, ahead > 0 { self.transaction?.lookedAhead = ahead - 1 }
         switch self.sequence.recipient(accepted: self.transaction?.acceptedRecipients ?? 0) {
         case .reply(let reply):
             self.refuse(reply)
@@ -45,7 +46,7 @@ extension SMTPSession {
         case .domain(let domain):
             self.settings.servedDomains.contains(domain)
         case .literal(let literal):  // only the postmaster lives at an address (RFC 5321 section 4.5.1)
-            self.isPostmaster(mailbox) && literal == self.localLiteral
+            mailbox.isPostmaster(self.settings.postmaster) && literal == self.localLiteral
         }
     }
 
@@ -57,7 +58,7 @@ extension SMTPSession {
     /// The postmaster at the hub's own name, which need not be a served domain (RFC 5321 section 4.5.1).
     func isOurPostmaster(_ mailbox: Mailbox) -> Bool {
         guard let domain = mailbox.domain, domain == self.settings.host else { return false }
-        return !self.settings.servedDomains.contains(domain) && self.isPostmaster(mailbox)
+        return !self.settings.servedDomains.contains(domain) && mailbox.isPostmaster(self.settings.postmaster)
     }
 
     private var localLiteral: AddressLiteral? {
@@ -79,8 +80,9 @@ extension SMTPSession {
         var state = RecipientState(asked: recipient)
         switch finding {
         case .found(let expansion): state.apply(expansion)
-        case .notFound where self.isPostmaster(mailbox), .next where self.isPostmaster(mailbox):
-            state.apply(self.postmaster)
+        case .notFound where mailbox.isPostmaster(self.settings.postmaster),
+            .next where mailbox.isPostmaster(self.settings.postmaster):
+            state.apply(.postmaster(self.settings.postmaster))
         case .notFound, .next:
             self.refuseRecipient(mailbox, .noSuchMailbox)
             return nil

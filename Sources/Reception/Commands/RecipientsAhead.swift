@@ -17,7 +17,8 @@ extension SMTPSession {
         if let known = self.transaction?.resolvedAhead.removeValue(forKey: mailbox) {
             return self.resolved(recipient, known)
         }
-        let others = self.recipientsAhead(of: mailbox)
+        // Whoever is in the commands that have been looked at is known, or not to be asked about.
+        let others = self.transaction?.lookedAhead == 0 ? self.recipientsAhead(of: mailbox) : []
         guard others.isEmpty else {
             return .rest { session in session.resolved(recipient, await session.resolution(of: mailbox, and: others)) }
         }
@@ -36,7 +37,7 @@ extension SMTPSession {
 
     private func resolution(of mailbox: Mailbox, and others: Set<Mailbox>) async -> RecipientFinding {
         let transaction = self.transaction?.id
-        var answers = await self.resolve(others.union([mailbox]), from: 0, atOnce: Self.mostAhead)
+        var answers = await self.resolve(others.union([mailbox]), atOnce: Self.mostAhead)
         // The client may have gone, or been sent away.
         guard self.transaction?.id == transaction else { return .unavailable("the transaction has ended") }
         let own = answers.removeValue(forKey: mailbox)
@@ -56,9 +57,12 @@ extension SMTPSession {
         guard room > 0 else { return [] }
         var (framing, input) = (self.framing, self.input)
         var found: Set<Mailbox> = []
-        while found.count < room, case .line(let length) = framing.next(in: &input) {
-            guard case .success(.rcpt(.mailbox(let next), _)) = self.command(length: length, in: input) else { break }
+        for _ in 0..<room {
+            guard case .line(let length) = framing.next(in: &input),
+                case .success(.rcpt(.mailbox(let next), _)) = self.command(length: length, in: input)
+            else { break }
             input.moveReaderIndex(forwardBy: length + 2)
+            self.transaction?.lookedAhead += 1
             if next != mailbox, self.isServed(next), !self.isOurPostmaster(next) { found.insert(next) }
         }
         return found

@@ -1,12 +1,13 @@
 import MailHubPlugin
+import NIOCore
 import SMTP
 
 /// Whether a recipient exists, and what it is: the resolvers' business.
 extension SMTPSession {
-    /// The most targets of a list that resolvers behind are asked about; of a longer one, they are taken as they are.
-    private static let mostTargets = 1000
-    /// How many of them at a time.
+    /// The most questions at a time about what aliases lead to.
     private static let targetsAtOnce = 16
+    /// How long all that is behind the aliases of one command may take: a client waits five minutes (RFC 5321 section 4.5.3.2.3).
+    private static let timeForTargets = TimeAmount.minutes(2)
 
     /// One resolver's answer.
     struct Answer: Sendable {
@@ -16,27 +17,33 @@ extension SMTPSession {
     }
 
     /// What is known once a resolver has answered.
-    enum Resolution {
+    enum Resolution: Sendable {
         case settled(RecipientFinding)
         /// It may stand for somebody whom the resolvers behind are asked about, from the one at a place on.
         case alias(RecipientExpansion, next: Int)
     }
 
-    /// Asks the resolvers in order; the first that does not answer `next` decides.
-    ///
-    /// Where it names other mailboxes of the served domains, those behind it are asked about these: an alias is worth as much as
-    /// what it stands for.
-    func resolve(_ mailbox: Mailbox) async -> RecipientFinding { await self.resolve(mailbox, from: 0) }
+    /// Asks the resolvers in order, and those behind about what an alias stands for.
+    func resolve(_ mailbox: Mailbox) async -> RecipientFinding {
+        await self.resolve([mailbox], atOnce: 1)[mailbox] ?? .next
+    }
 
-    /// - Parameter start: the first resolver to be asked.
-    private func resolve(_ mailbox: Mailbox, from start: Int) async -> RecipientFinding {
-        let resolvers = self.settings.hooks.resolver
-        let asked = start == 0 ? resolvers : Array(resolvers.dropFirst(start))
-        let step = Self.question(mailbox, self.context)
-        switch self.resolution(await self.runner.run(asked, true, willWait: self.flush, step: step)) {
-        case .settled(let finding): return finding
-        case .alias(let found, let next): return await self.resolve(found, of: mailbox, from: next)
-        }
+    /// Asks about several mailboxes, all or some at a time.
+    func resolve(_ mailboxes: Set<Mailbox>, atOnce width: Int) async -> [Mailbox: RecipientFinding] {
+        var walk = RecipientWalk(postmaster: self.settings.postmaster)
+        let questions = mailboxes.map { RecipientWalk.Question(mailbox: $0, start: 0) }
+        questions.forEach { walk.ask($0) }
+        walk = await self.asked(walk, atOnce: width, stopsAtTrouble: mailboxes.count == 1)
+        return Dictionary(uniqueKeysWithValues: questions.map { ($0.mailbox, self.finding(of: $0, walk)) })
+    }
+
+    /// Asks about what a mailbox stands for.
+    func resolve(_ found: RecipientExpansion, of mailbox: Mailbox, from start: Int) async -> RecipientFinding {
+        var walk = RecipientWalk(postmaster: self.settings.postmaster)
+        let question = RecipientWalk.Question(mailbox: mailbox, start: 0)
+        walk.note(found, served: self.served(found), next: start, for: question)
+        walk = await self.asked(walk, atOnce: Self.targetsAtOnce, stopsAtTrouble: true)
+        return self.finding(of: question, walk)
     }
 
     /// Asks one resolver.
@@ -65,71 +72,56 @@ extension SMTPSession {
         }
     }
 
-    /// Asks about what a mailbox stands for.
-    func resolve(
-        _ found: RecipientExpansion,
-        of mailbox: Mailbox,
-        from start: Int
-    ) async -> RecipientFinding {
-        let all = Set(found.targets)
-        let targets = all.filter { self.isServed($0) }
-        guard let first = targets.first, targets.count <= Self.mostTargets else { return .found(found) }
-        var expansion = found
-        // A list that leads somewhere is taken: about members who do not exist their reports tell.
-        var isAlive = targets.count < all.count
-        for (target, finding) in await self.resolve(targets, from: start, atOnce: Self.targetsAtOnce, isOneThing: true)
-        {
-            switch finding {
-            case .found(let inner):
-                expansion.inner[target] = inner
-                isAlive = true
-            case .next where !self.isPostmaster(target):
-                isAlive = true
-            case .next, .notFound:
-                // There always is one (RFC 5321 section 4.5.1).
-                guard self.isPostmaster(target) else { continue }
-                expansion.inner[target] = self.postmaster
-                isAlive = true
-            // Taken as it stands it might be refused later; now the client can be told to come back.
-            case .unavailable(let why): return .unavailable(why)
-            }
-        }
-        if isAlive { return .found(expansion) }
-        self.logger.info("an alias leads nowhere", metadata: ["to": "\(mailbox)", "target": "\(first)"])
-        return .notFound
-    }
+    // MARK: The walk
 
-    /// Asks about several mailboxes, some at a time.
+    /// Goes on until nothing is left to ask.
     ///
-    /// - Parameter isOneThing: whether nobody else is asked about once one of them cannot be asked about.
-    func resolve(
-        _ mailboxes: Set<Mailbox>,
-        from start: Int,
-        atOnce width: Int,
-        isOneThing: Bool = false
-    ) async -> [Mailbox: RecipientFinding] {
-        await withTaskGroup(of: (Mailbox, RecipientFinding).self) { group in
-            var findings: [Mailbox: RecipientFinding] = [:]
-            var rest = mailboxes.makeIterator()
-            func startNext() {
-                guard let mailbox = rest.next() else { return }
-                group.addTask { (mailbox, await self.resolve(mailbox, from: start)) }
+    /// - Parameter stopsAtTrouble: whether one question that cannot be answered decides all.
+    private func asked(_ given: RecipientWalk, atOnce width: Int, stopsAtTrouble: Bool) async -> RecipientWalk {
+        let end = self.eventLoop.now + Self.timeForTargets
+        return await withTaskGroup(of: (RecipientWalk.Question, Resolution).self) { group in
+            var walk = given
+            // First those that the client has named, then what they lead to.
+            var width = width
+            var underWay = 0
+            while true {
+                while underWay < width, self.eventLoop.now < end, let question = walk.next() {
+                    underWay += 1
+                    group.addTask { (question, await self.ask(question)) }
+                }
+                width = Self.targetsAtOnce
+                guard let (question, resolution) = await group.next() else { return walk }
+                underWay -= 1
+                switch resolution {
+                case .alias(let found, let next):
+                    walk.note(found, served: self.served(found), next: next, for: question)
+                case .settled(let finding):
+                    walk.note(finding, for: question)
+                    if stopsAtTrouble, case .unavailable = finding {
+                        group.cancelAll()
+                        return walk
+                    }
+                }
             }
-            for _ in 0..<width { startNext() }
-            for await (mailbox, finding) in group {
-                findings[mailbox] = finding
-                if isOneThing, case .unavailable = finding { break }
-                startNext()
-            }
-            group.cancelAll()
-            return findings
         }
     }
 
-    // MARK: Postmaster
+    private func ask(_ question: RecipientWalk.Question) async -> Resolution {
+        let resolvers = self.settings.hooks.resolver
+        let asked = question.start == 0 ? resolvers : Array(resolvers.dropFirst(question.start))
+        let step = Self.question(question.mailbox, self.context)
+        return self.resolution(await self.runner.run(asked, true, willWait: self.flush, step: step))
+    }
 
-    func isPostmaster(_ mailbox: Mailbox) -> Bool { mailbox.localPart.value.lowercased() == "postmaster" }
+    private func served(_ expansion: RecipientExpansion) -> Set<Mailbox> {
+        Set(expansion.targets.filter { self.isServed($0) })
+    }
 
-    /// Who reads mail to a postmaster whom no resolver knows (RFC 5321 section 4.5.1).
-    var postmaster: RecipientExpansion { RecipientExpansion(edits: [.replace(self.settings.postmaster)]) }
+    private func finding(of question: RecipientWalk.Question, _ walk: RecipientWalk) -> RecipientFinding {
+        let finding = walk.finding(of: question)
+        if case .notFound = finding, walk.isAlias(question) {
+            self.logger.info("an alias leads nowhere", metadata: ["to": "\(question.mailbox)"])
+        }
+        return finding
+    }
 }

@@ -33,7 +33,8 @@ extension SMTPSession {
             self.reply(
                 Reply(250, .init(1, 5), lines: (members.isEmpty ? [mailbox] : members.map(\.mailbox)).map { "<\($0)>" })
             )
-        case .notFound where self.isPostmaster(mailbox), .next where self.isPostmaster(mailbox):
+        case .notFound where mailbox.isPostmaster(self.settings.postmaster),
+            .next where mailbox.isPostmaster(self.settings.postmaster):
             // As RCPT does (RFC 5321 section 4.5.1).
             self.reply(Reply(250, .init(1, 5), "<\(self.settings.postmaster)>"))
         case .notFound, .next:

@@ -1,7 +1,8 @@
 import SMTP
 
 extension Envelope {
-    /// The envelope with each recipient once: named twice, or reached by two aliases, it still gets one copy.
+    /// The envelope with each recipient once: named twice, or reached by two aliases, it still gets one copy
+    /// for each route and each owner of a list.
     ///
     /// Local parts are compared as they are: only the host that they belong to may say that two of them are the same
     /// (RFC 5321 section 2.4).

@@ -42,32 +42,35 @@ enum RecipientFinding: Sendable {
 extension RecipientState {
     /// Applies what the resolvers know.
     ///
-    /// For lists in lists, reports go to the owner of the outermost list that has one (RFC 5321 section 3.9.2), and the innermost
-    /// route counts: a member's own comes before the list's. A mailbox that is there by several ways gets one copy, by the first
-    /// of them.
+    /// For lists in lists, reports go to the owner of the outermost list that has one: RFC 5321 section 3.9.2 speaks of one list, and
+    /// this is the one that the client has named. The innermost route counts: a member's own comes before the list's. A mailbox that
+    /// is there by several ways gets one copy, by the first of them.
     mutating func apply(_ expansion: RecipientExpansion) {
         expansion.edits.forEach { self.apply($0) }
         guard !expansion.inner.isEmpty else { return }
-        if self.members == nil, let inner = expansion.inner[self.asked.mailbox] {
+        var seen: Set<Mailbox> = []
+        var innerOthers: [EnvelopeRecipient] = []
+        if let members = self.members {
+            self.members = Self.opened(members, expansion.inner, &seen)
+        } else {
             var state = RecipientState(asked: self.asked)
-            state.apply(inner)
+            if let inner = expansion.inner[self.asked.mailbox] { state.apply(inner) }
             self.asked = state.asked
             self.members = state.members
-            self.others = state.others + self.others
             if let limit = state.sizeLimit { self.apply(.limitSize(limit)) }
-        } else {
-            self.members = self.members.map { Self.opened($0, expansion.inner) }
+            seen.formUnion(state.recipients.map(\.mailbox))
+            innerOthers = state.others
         }
-        self.others = Self.opened(self.others, expansion.inner)
+        self.others = innerOthers + Self.opened(self.others, expansion.inner, &seen)
     }
 
     /// The recipients with those whom they stand for in their places: at most one more than a message can have.
     private static func opened(
         _ recipients: [EnvelopeRecipient],
-        _ inner: [Mailbox: RecipientExpansion]
+        _ inner: [Mailbox: RecipientExpansion],
+        _ seen: inout Set<Mailbox>
     ) -> [EnvelopeRecipient] {
         var result: [EnvelopeRecipient] = []
-        var seen: Set<Mailbox> = []
         for recipient in recipients {
             var state = RecipientState(asked: recipient)
             if let expansion = inner[recipient.mailbox] { state.apply(expansion) }

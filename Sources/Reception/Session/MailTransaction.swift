@@ -19,6 +19,8 @@ struct MailTransaction {
     var acceptedRecipients: Int { self.commands.count }
     /// What resolvers have said about recipients whose RCPT lies in the input.
     var resolvedAhead: [Mailbox: RecipientFinding] = [:]
+    /// How many of the RCPT commands to come have been looked at for that: each of them once, however many there are.
+    var lookedAhead = 0
     /// Why a plugin wants the message held.
     var holdReason: String?
     /// Whether a plugin wants the message taken and thrown away.

@@ -96,6 +96,7 @@ struct DialoguePlayer {
         var plugins: [ConfiguredPlugin] = []
         var limits = SessionLimits()
         var client = "192.0.2.7"
+        var named = Mailbox("postmaster@example.org")
         var role = ListenerRole.mx
         var isRelayClient = false
         var answersVerify = false
@@ -113,6 +114,9 @@ struct DialoguePlayer {
                     )
                 )
             case "client": client = value
+            case "postmaster":
+                guard let mailbox = Mailbox(value) else { throw Malformed(setting: value) }
+                named = mailbox
             case "relay": isRelayClient = value == "yes"
             case "verify": answersVerify = value == "yes"
             case "role":
@@ -125,7 +129,7 @@ struct DialoguePlayer {
             }
         }
         guard let address = IPAddress(client), let host = Domain("hub.example.org"), let first = Domain("example.org"),
-            let second = Domain("example.com"), let postmaster = Mailbox("postmaster@example.org")
+            let second = Domain("example.com"), let postmaster = named
         else { throw Malformed(setting: client) }
         return SessionClient.Server(
             listener: ListenerSettings(
