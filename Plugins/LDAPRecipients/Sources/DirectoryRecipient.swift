@@ -9,7 +9,7 @@ struct DirectoryRecipient: Hashable, Sendable, Codable {
     /// Where mail is forwarded to.
     var forward: Mailbox?
     /// The members of a group that is to be expanded.
-    var members: [Mailbox]?
+    var members: CompactMailboxes?
     /// Where in `members` those are who have a route of their own, by route: most names once, since large groups are kept too.
     var routedMembers: [String: [Int]]?
     /// Who gets the reports about mail to the group.
@@ -29,8 +29,8 @@ struct DirectoryRecipient: Hashable, Sendable, Codable {
         if let forward {
             edits.append(.replace(forward))
         } else if let members {
-            edits.append(.expand(members, owner: self.owner.map { .mailbox($0) }))
-            if let routes = self.routes(of: members) { edits.append(.routeMembers(routes)) }
+            edits.append(.expand(members.mailboxes, owner: self.owner.map { .mailbox($0) }))
+            if let routes = self.routes(of: members.mailboxes) { edits.append(.routeMembers(routes)) }
         } else if let primary, primary != mailbox {
             edits.append(.replace(primary))
         }

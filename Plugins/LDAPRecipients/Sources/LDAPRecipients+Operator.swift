@@ -93,7 +93,7 @@ extension LDAPRecipients: OperatorHook {
 
     private static func describe(_ recipient: DirectoryRecipient) -> [String] {
         var lines: [String] = []
-        if let members = recipient.members {
+        if let members = recipient.members?.mailboxes {
             let shown = members.prefix(20).map(\.description).joined(separator: ", ")
             lines.append("members    \(members.count): \(shown)\(members.count > 20 ? ", ..." : "")")
             lines.append(

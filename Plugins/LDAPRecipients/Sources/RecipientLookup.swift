@@ -154,7 +154,7 @@ struct RecipientLookup: Sendable {
         case .unavailable(let why): return .unavailable(why)
         case .notFound: return .notFound("the group \(entry.name) has no member with an address")
         case .found(let members):
-            recipient.members = members.mailboxes
+            recipient.members = CompactMailboxes(members.mailboxes)
             if !members.routed.isEmpty { recipient.routedMembers = members.routed }
         }
         for value in self.schema.owners.flatMap({ entry[$0] }) where recipient.owner == nil {
