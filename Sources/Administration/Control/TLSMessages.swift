@@ -8,6 +8,8 @@ package struct TLSReport: Codable, Hashable, Sendable {
     package var policy: String
     /// The domain's MTA-STS policy, in words.
     package var mtaSTS: String
+    /// Who the hub is to hosts that ask for a certificate; `nil` for nobody.
+    package var ownCertificate: TLSCertificateReport?
     /// In the order in which they are tried.
     package var hosts: [TLSHostReport]
     /// Whether mail would go out now.
@@ -20,6 +22,7 @@ package struct TLSReport: Codable, Hashable, Sendable {
         transport: String,
         policy: String,
         mtaSTS: String,
+        ownCertificate: TLSCertificateReport? = nil,
         hosts: [TLSHostReport],
         isDeliverable: Bool,
         verdict: String
@@ -28,6 +31,7 @@ package struct TLSReport: Codable, Hashable, Sendable {
         self.transport = transport
         self.policy = policy
         self.mtaSTS = mtaSTS
+        self.ownCertificate = ownCertificate
         self.hosts = hosts
         self.isDeliverable = isDeliverable
         self.verdict = verdict

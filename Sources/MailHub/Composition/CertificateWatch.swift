@@ -44,7 +44,7 @@ struct CertificateWatch: Service {
             tls.client.certificate.map { certificate in
                 Watched(
                     owner: ["route": "\(route)"],
-                    notAfter: { certificate.notAfter },
+                    notAfter: { certificate.facts.notAfter },
                     reload: { certificate.reloadIfChanged() }
                 )
             }

@@ -86,6 +86,9 @@ struct TLSTest {
             transport: "smtp",
             policy: found.policy.rawValue,
             mtaSTS: Self.text(found.mtaSTS),
+            ownCertificate: self.live.current.configuration.routeTLS[destination.route]?.client.certificate.map {
+                TLSCertificateReport($0.facts)
+            },
             hosts: found.hosts.map { TLSHostReport($0) },
             isDeliverable: usable != nil,
             verdict: verdict
@@ -116,17 +119,21 @@ extension TLSHostReport {
             tlsa: host.associations,
             requirement: host.requirement ?? "the host is not used",
             security: host.security,
-            certificates: host.certificates.map { facts in
-                TLSCertificateReport(
-                    subject: facts.subject,
-                    issuer: facts.issuer,
-                    names: facts.hostNames,
-                    notAfter: ControlInstant(Timestamp(milliseconds: 0) + .seconds(facts.notAfter)),
-                    fingerprint: facts.fingerprint
-                )
-            },
+            certificates: host.certificates.map { TLSCertificateReport($0) },
             isUsable: host.refusal == nil,
             verdict: host.refusal.map { "\($0)" } ?? "takes mail, \(host.security)"
+        )
+    }
+}
+
+extension TLSCertificateReport {
+    fileprivate init(_ facts: CertificateFacts) {
+        self.init(
+            subject: facts.subject,
+            issuer: facts.issuer,
+            names: facts.hostNames,
+            notAfter: ControlInstant(Timestamp(milliseconds: 0) + .seconds(facts.notAfter)),
+            fingerprint: facts.fingerprint
         )
     }
 }

@@ -82,6 +82,7 @@ extension TLSReport {
         var lines = [
             "destination:  \(self.destination)", "policy:       \(self.policy)", "MTA-STS:      \(self.mtaSTS)",
         ]
+        if let own = self.ownCertificate { lines.append("shows:        \(own.subject), until \(own.notAfter)") }
         for host in self.hosts { lines += [""] + host.lines }
         return lines + ["", self.verdict]
     }

@@ -36,8 +36,8 @@ package final class ClientCertificate: Sendable {
     /// The one in force, and how often it has changed: a session is resumed only by whom it was begun by.
     var current: (identity: TLSIdentity, changes: Int) { self.state.withLock { ($0.identity, $0.changes) } }
 
-    /// Seconds since 1970 when it ends.
-    package var notAfter: Int64 { self.current.identity.facts.notAfter }
+    /// What is in it.
+    package var facts: CertificateFacts { self.current.identity.facts }
 
     private static func stamps(_ files: CertificateFiles) -> [FileStamp] {
         [files.chain, files.key].map { FileStamp(path: $0) }

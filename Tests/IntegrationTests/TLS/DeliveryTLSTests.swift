@@ -296,6 +296,8 @@ struct DeliveryTLSTests {
                 let reply = try client.message(from: "ann@example.net", to: [recipient], content: content)
                 #expect(reply.hasPrefix("250"))
             }
+            let test = try hub.command("tls", "test", "example.org")
+            #expect(test.output.contains("\nshows:        CN=hub-first, until "), "\(test.output)")
             try send("bob@unknown.example")
             #expect(eventually { hub.log.contains("to=bob@unknown.example") }, "\(hub.log.suffix(2000))")
             try send("bob@example.org")
