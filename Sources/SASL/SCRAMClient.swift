@@ -1,30 +1,50 @@
 package import TransportSecurity
 
-/// One exchange of SCRAM-SHA-256, seen from the client, which is bound to no channel (RFC 5802, 7677).
+/// What a client's exchange is tied to (RFC 5802 section 6).
+package enum SCRAMClientBinding: Hashable, Sendable {
+    /// To nothing: there is no TLS.
+    case none
+    /// To nothing, because the server has not offered it; it is told so, that nobody in between can have taken the offer away.
+    case notOffered
+    /// To the TLS connection.
+    case bound(ChannelBinding, [UInt8])
+
+    /// `gs2-header`, without another identity.
+    fileprivate var header: [UInt8] {
+        switch self {
+        case .none: Array("n,,".utf8)
+        case .notOffered: Array("y,,".utf8)
+        case .bound(let kind, _): Array("p=\(kind.rawValue),,".utf8)
+        }
+    }
+
+    fileprivate var data: [UInt8] { if case .bound(_, let data) = self { data } else { [] } }
+}
+
+/// One exchange of SCRAM-SHA-256 or SCRAM-SHA-256-PLUS, seen from the client (RFC 5802, 7677).
 package struct SCRAMClient: Sendable {
     /// The server says what it must not, or does not know the password either.
     package struct Refused: Error, Hashable, CustomStringConvertible {
         package let description: String
     }
+    private let binding: SCRAMClientBinding
     private let firstBare: [UInt8]
     private let nonce: [UInt8]
     private var serverFirst: [UInt8] = []
     private var wholeNonce: [UInt8] = []
     private var serverSignature: [UInt8] = []
 
-    /// `gs2-header`: no channel binding, no other identity.
-    private static let header = Array("n,,".utf8)
-
     /// - Parameters:
     ///   - user: prepared, as `Prepared.text` gives it.
     ///   - nonce: printable ASCII without commas, fresh for each exchange.
-    package init(user: String, nonce: [UInt8]) {
+    package init(user: String, nonce: [UInt8], binding: SCRAMClientBinding = .none) {
+        self.binding = binding
         self.nonce = nonce
         self.firstBare = Array("n=\(SCRAMSyntax.escaped(user)),r=".utf8) + nonce
     }
 
     /// `client-first-message`.
-    package var first: [UInt8] { Self.header + self.firstBare }
+    package var first: [UInt8] { self.binding.header + self.firstBare }
 
     /// Takes `server-first-message`.
     ///
@@ -51,7 +71,8 @@ package struct SCRAMClient: Sendable {
     ///
     /// - Parameter salted: what PBKDF2 makes of the password, as the challenge wants it.
     package mutating func answer(salted: [UInt8]) throws(Digest.Failure) -> [UInt8] {
-        let withoutProof = Array("c=\(Base64.encode(Self.header)),r=".utf8) + self.wholeNonce
+        let bound = Base64.encode(self.binding.header + self.binding.data)
+        let withoutProof = Array("c=\(bound),r=".utf8) + self.wholeNonce
         let comma = [UInt8(ascii: ",")]
         let message = self.firstBare + comma + self.serverFirst + comma + withoutProof
         let clientKey = try Digest.hmacSHA256(key: salted, Array("Client Key".utf8))

@@ -144,6 +144,34 @@ struct SubmissionTests {
         }
     }
 
+    @Test("a hub that delivers to a smart host binds its password to the TLS connection where it can")
+    func bindsAsClient() async throws {
+        try await onThread {
+            guard let scene = try Self.scene(["mechanisms": ["SCRAM-SHA-256-PLUS"]]) else { return }
+            try scene.hub.start()
+            let folder = scene.directory.url.appending(path: "second")
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            let second = try HubProcess(
+                folder: folder,
+                route: [
+                    "transport": "smtp", "host": "localhost", "port": scene.hub.port,
+                    "authorities": scene.authority.certificate,
+                    "authentication": ["user": "bob", "password": "pw"],
+                ]
+            )
+            try second.start()
+            defer { second.stop() }
+            let client = try SMTPTestClient(port: second.port)
+            _ = try client.expect("250", "EHLO c.example")
+            let content = Array("Subject: bound\r\n\r\nx\r\n".utf8)
+            let reply = try client.message(from: "sales@example.org", to: ["one@example.org"], content: content)
+            #expect(reply.hasPrefix("250"))
+            let message = try scene.waitForMail("one").first
+            #expect(message?.contains("with ESMTPSA id ") == true, "\(second.log.suffix(2000))")
+            scene.hub.stop()
+        }
+    }
+
     @Test("a changed file of users is taken into use; no password is in the log")
     func changedUsers() async throws {
         try await onThread {

@@ -163,19 +163,58 @@ struct SCRAMTests {
         #expect(throws: SCRAMClient.Refused.self) { try client.challenged(by: Array(challenge.utf8)) }
     }
 
-    @Test("our client and our server, with names that need escapes")
-    func bothSides() throws {
+    /// What each side takes for the truth about the connection between them.
+    struct Meeting: Sendable {
+        var mechanism = SASLMechanism.scramSHA256
+        var client: SCRAMClientBinding
+        var server = SCRAMBinding()
+        var isProved = true
+    }
+
+    @Test(
+        "S5802-6-01: our client and our server, with names that need escapes, bound and not",
+        arguments: [
+            Meeting(client: .none), Meeting(client: .notOffered),
+            // Somebody has taken the offer away.
+            Meeting(
+                client: .notOffered,
+                server: .init(values: ["tls-exporter": [1]], isOffered: true),
+                isProved: false
+            ),
+            Meeting(
+                mechanism: .scramSHA256Plus,
+                client: .bound(.exporter, [1, 2]),
+                server: .init(values: ["tls-exporter": [1, 2]], isOffered: true)
+            ),
+            Meeting(
+                mechanism: .scramSHA256Plus,
+                client: .bound(.serverEndPoint, [3]),
+                server: .init(values: ["tls-exporter": [1, 2], "tls-server-end-point": [3]], isOffered: true)
+            ),
+            // Two connections instead of one.
+            Meeting(
+                mechanism: .scramSHA256Plus,
+                client: .bound(.exporter, [1, 2]),
+                server: .init(values: ["tls-exporter": [1, 3]], isOffered: true),
+                isProved: false
+            ),
+        ]
+    )
+    func bothSides(_ meeting: Meeting) throws {
         let nonce = Array("abcdefghijkl".utf8)
-        var client = SCRAMClient(user: "u=s,r", nonce: nonce)
-        var server = SASLServer(.scramSHA256, binding: SCRAMBinding(), nonce: Array("xyz".utf8))
-        #expect(server.start(client.first) == .findKeys(user: "u=s,r"))
+        var client = SCRAMClient(user: "u=s,r", nonce: nonce, binding: meeting.client)
+        var server = SASLServer(meeting.mechanism, binding: meeting.server, nonce: Array("xyz".utf8))
+        let start = server.start(client.first)
+        if start == .failed(user: "u=s,r"), !meeting.isProved { return }
+        #expect(start == .findKeys(user: "u=s,r"))
         let keys = try SCRAMKeys(password: "p", salt: Array(repeating: 7, count: 16), iterations: 4096)
         guard case .challenge(let challenge) = server.keys(keys) else { return #expect(Bool(false)) }
         let (salt, iterations) = try client.challenged(by: challenge)
         let salted = try Digest.pbkdf2SHA256(password: Array("p".utf8), salt: salt, iterations: iterations)
         guard case .challenge(let end) = server.respond(try client.answer(salted: salted)) else {
-            return #expect(Bool(false))
+            return #expect(!meeting.isProved)
         }
+        #expect(meeting.isProved)
         try client.concluded(by: end)
         #expect(server.respond([]) == .proved(user: "u=s,r", authorization: nil))
     }

@@ -190,6 +190,11 @@ actor SMTPClientConnection {
         (try? self.channel.pipeline.syncOperations.handler(type: TLSHandler.self).peerCertificates) ?? []
     }
 
+    /// What ties an authentication to the TLS connection; `nil` where there is no such thing.
+    func channelBinding(_ kind: ChannelBinding) -> [UInt8]? {
+        (try? self.channel.pipeline.syncOperations.handler(type: TLSHandler.self))?.channelBinding(kind)
+    }
+
     private func giveUp() {
         self.fail(.timedOut)
         self.channel.close(promise: nil)
