@@ -33,7 +33,10 @@ public struct CallAhead: RecipientResolver {
             )
         }
         self.cache = ProbeCache(lifetimes, services: services)
-        self.underWay = ProbesUnderWay(most: configuration.integer("probes", in: 1...1000, default: 20))
+        self.underWay = ProbesUnderWay(
+            most: configuration.integer("probes", in: 1...1000, default: 20),
+            patience: configuration.duration("patience", default: .seconds(3))
+        )
         self.probe = services.recipientProbe
         self.clock = services.clock
         self.counters = services.counters

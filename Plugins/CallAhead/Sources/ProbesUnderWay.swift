@@ -9,15 +9,28 @@ final class ProbesUnderWay: Sendable {
         var tasks: [String: Task<Answer, Never>] = [:]
         var atWork = 0
         /// In the order in which they have come.
-        var waiting: [CheckedContinuation<Void, Never>] = []
+        var waiting: [Waiter] = []
+        var next = 0
+    }
+    private struct Waiter {
+        let number: Int
+        /// Told whether there is a place.
+        let continuation: CheckedContinuation<Bool, Never>
+        let timer: Task<Void, Never>
     }
     /// How many wait for each place.
     private static let waitingPerPlace = 4
 
     private let state = Mutex(State())
     private let most: Int
+    private let patience: Duration
 
-    init(most: Int) { self.most = most }
+    /// - Parameter patience: how long one waits for a place: well below the plugin's time limit, since to outlive that counts as a
+    ///   failure of the plugin.
+    init(most: Int, patience: Duration) {
+        self.most = most
+        self.patience = patience
+    }
 
     /// Joins the probe of a key, or begins one.
     ///
@@ -34,7 +47,10 @@ final class ProbesUnderWay: Sendable {
             guard state.tasks.count < (mayWait ? self.most * (1 + Self.waitingPerPlace) : self.most) else { return nil }
             // Ends by itself: the service limits each probe.
             let task = Task {
-                await self.takePlace()
+                guard await self.takePlace() else {
+                    self.state.withLock { $0.tasks[key] = nil }
+                    return Self.tooMany
+                }
                 let answer = await probe()
                 self.leavePlace(key)
                 return answer
@@ -42,31 +58,49 @@ final class ProbesUnderWay: Sendable {
             state.tasks[key] = task
             return task
         }
-        return await task?.value ?? .unavailable("too many probes are under way")
+        return await task?.value ?? Self.tooMany
     }
 
-    private func takePlace() async {
+    private static let tooMany = Answer.unavailable("too many probes are under way")
+
+    /// - Returns: whether there was a place in time.
+    private func takePlace() async -> Bool {
         await withCheckedContinuation { continuation in
             let isFree = self.state.withLock { state in
                 if state.atWork < self.most {
                     state.atWork += 1
                     return true
                 }
-                state.waiting.append(continuation)
+                state.next += 1
+                let number = state.next
+                let timer = Task {
+                    // Cancelled once there is a place.
+                    do { try await Task.sleep(for: self.patience) } catch { return }
+                    self.giveUp(number)
+                }
+                state.waiting.append(Waiter(number: number, continuation: continuation, timer: timer))
                 return false
             }
-            if isFree { continuation.resume() }
+            if isFree { continuation.resume(returning: true) }
         }
+    }
+
+    private func giveUp(_ number: Int) {
+        let waiter = self.state.withLock { state in
+            state.waiting.firstIndex { $0.number == number }.map { state.waiting.remove(at: $0) }
+        }
+        waiter?.continuation.resume(returning: false)
     }
 
     /// The next one in the row takes it.
     private func leavePlace(_ key: String) {
-        let next = self.state.withLock { state -> CheckedContinuation<Void, Never>? in
+        let next = self.state.withLock { state -> Waiter? in
             state.tasks[key] = nil
             guard state.waiting.isEmpty else { return state.waiting.removeFirst() }
             state.atWork -= 1
             return nil
         }
-        next?.resume()
+        next?.timer.cancel()
+        next?.continuation.resume(returning: true)
     }
 }

@@ -1,8 +1,9 @@
-import CallAhead
 import MailHubPlugin
 import PluginTestSupport
 import Synchronization
 import Testing
+
+@testable import CallAhead
 
 @Suite("CallAhead: does the next hop know the recipient?")
 struct CallAheadTests {
@@ -171,7 +172,7 @@ struct CallAheadTests {
         var services = TestServices()
         let hop = HeldProbe()
         services.recipientProbe = hop
-        let plugin = try services.make(CallAhead.self, #"{"probes": 2}"#)
+        let plugin = try services.make(CallAhead.self, #"{"probes": 2, "patience": "1d"}"#)
         let answers = try await withThrowingTaskGroup(of: String.self) { group in
             func ask(_ address: String) {
                 group.addTask { describe(try await plugin.resolve(recipient(address).mailbox, session())) }
@@ -195,7 +196,7 @@ struct CallAheadTests {
         var services = TestServices()
         let hop = HeldProbe()
         services.recipientProbe = hop
-        let plugin = try services.make(CallAhead.self, #"{"probes": 2, "positive": "1h"}"#)
+        let plugin = try services.make(CallAhead.self, #"{"probes": 2, "positive": "1h", "patience": "1d"}"#)
         func ask(_ address: String) async throws -> String {
             describe(try await plugin.resolve(recipient(address).mailbox, session()))
         }
@@ -216,6 +217,38 @@ struct CallAheadTests {
             await hop.release()
         }
         #expect(services.counters["kept"] == 1)
+    }
+
+    @Test("who waits too long for a place is not answered by it; whoever comes later finds the row as it should be")
+    func patience() async {
+        let hop = HeldProbe()
+        let probes = ProbesUnderWay(most: 1, patience: .milliseconds(1))
+        @Sendable func ask(_ name: String) async -> RecipientProbeAnswer {
+            await probes.answer(for: name, mayWait: true) {
+                await hop.probe(recipient("\(name)@example.org").mailbox, route: nil)
+            }
+        }
+        await withTaskGroup(of: RecipientProbeAnswer.self) { group in
+            group.addTask { await ask("slow") }
+            await hop.waitFor(1)
+            for number in 0..<4 {
+                let answer = await ask("late\(number)")
+                #expect(text(answer) == "too many probes are under way")
+            }
+            await hop.release()
+            let slow = await group.next()
+            #expect(slow.map(text) == "exists")
+        }
+        let again = await ask("late0")
+        #expect(text(again) == "exists")
+    }
+
+    private func text(_ answer: RecipientProbeAnswer) -> String {
+        switch answer {
+        case .exists: "exists"
+        case .doesNotExist: "does not exist"
+        case .unavailable(let reason): reason
+        }
     }
 
     @Test("the operator sees what is remembered, asks again, and lets it be forgotten")
@@ -254,7 +287,7 @@ struct CallAheadTests {
         "What is wrong is told when the hub starts",
         arguments: [
             [
-                #"{"domains": ["example.org"], "route": "store", "positive": "1d", "negative": "1h", "keep": "1d", "probes": 5}"#
+                #"{"domains": ["example.org"], "route": "store", "positive": "1d", "negative": "1h", "keep": "1d", "probes": 5, "patience": "1s"}"#
             ],
             [#"{"domains": ["example.com"]}"#, "$.domains: the hub takes no mail for example.com"],
             [#"{"keep": "1h"}"#, "$.keep: what exists would be forgotten before it is asked about again"],

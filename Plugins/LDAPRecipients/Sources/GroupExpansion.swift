@@ -119,14 +119,16 @@ struct GroupExpansion: Sendable {
                 if let entry { entries.append(entry) } else { self.trace?.note("member \(name) does not exist") }
             }
         }
-        switch await self.all(addresses, { await self.lookup.entry(at: $0, self.trace) }) {
+        switch await self.all(addresses, { await self.lookup.entries(at: $0, self.trace) }) {
         case .failure(let trouble): return trouble.reason
         case .success(let found):
-            for (address, entry) in zip(addresses, found) {
-                if let entry {
+            for (address, all) in zip(addresses, found) {
+                if let all, all.count == 1, let entry = all.first {
                     if progress.seen.insert(entry.name.lowercased()).inserted { entries.append(entry) }
                 } else {
-                    progress.add(address)  // a resolver behind may know it
+                    // Nobody here can say more about it; a resolver behind, or the store, may.
+                    if let all { self.trace?.note("member \(address) belongs to \(all.count) entries") }
+                    progress.add(address)
                 }
             }
         }
@@ -206,23 +208,23 @@ struct GroupExpansion: Sendable {
     /// The directory could not answer.
     private struct Trouble: Error { let reason: String }
 
-    /// The entries of several keys, some at a time, in the order of the keys; `nil` for those that do not exist.
-    private func all<Key: Sendable>(
+    /// What several keys lead to, some at a time, in the order of the keys; `nil` for those that lead nowhere.
+    private func all<Key: Sendable, Value: Sendable>(
         _ keys: [Key],
-        _ entry: @escaping @Sendable (Key) async -> Lookup<DirectoryEntry>
-    ) async -> Result<[DirectoryEntry?], Trouble> {
-        await withTaskGroup(of: (Int, Lookup<DirectoryEntry>).self) { group in
-            var found = [DirectoryEntry?](repeating: nil, count: keys.count)
+        _ lookUp: @escaping @Sendable (Key) async -> Lookup<Value>
+    ) async -> Result<[Value?], Trouble> {
+        await withTaskGroup(of: (Int, Lookup<Value>).self) { group in
+            var found = [Value?](repeating: nil, count: keys.count)
             var trouble: Trouble?
             var rest = keys.enumerated().makeIterator()
             func startNext() {
                 guard trouble == nil, let (index, key) = rest.next() else { return }
-                group.addTask { (index, await entry(key)) }
+                group.addTask { (index, await lookUp(key)) }
             }
             for _ in 0..<Self.width { startNext() }
             for await (index, answer) in group {
                 switch answer {
-                case .found(let entry): found[index] = entry
+                case .found(let value): found[index] = value
                 case .notFound: break
                 case .unavailable(let why): trouble = Trouble(reason: why)
                 }

@@ -28,23 +28,8 @@ struct RecipientLookup: Sendable {
 
     /// What the directory says about an address; with a trace, in a search of its own.
     func recipient(at mailbox: Mailbox, _ trace: LookupTrace? = nil) async -> RecipientAnswer {
-        switch await self.entry(at: mailbox, trace) {
-        case .notFound: .notFound("no entry has the address")
-        case .unavailable(let why): .unavailable(why)
-        case .found(let entry): await self.recipient(of: entry, trace)
-        }
-    }
-
-    /// The entry that has an address.
-    func entry(at mailbox: Mailbox, _ trace: LookupTrace?) async -> Lookup<DirectoryEntry> {
-        let found =
-            if trace == nil, let key = self.schema.matchingKey(of: mailbox) {
-                await self.gathering.entries(for: key) { await self.entries(for: $0) }
-            } else {
-                await self.search(self.search(for: [self.schema.filter(for: mailbox)]), trace)
-            }
-        switch found {
-        case .notFound: return .notFound
+        switch await self.entries(at: mailbox, trace) {
+        case .notFound: return .notFound("no entry has the address")
         case .unavailable(let why): return .unavailable(why)
         case .found(let entries):
             guard entries.count == 1, let entry = entries.first else {
@@ -52,7 +37,16 @@ struct RecipientLookup: Sendable {
                 let names = entries.map(\.name).joined(separator: " and ")
                 return .unavailable("the address belongs to \(entries.count) entries: \(names)")
             }
-            return .found(entry)
+            return await self.recipient(of: entry, trace)
+        }
+    }
+
+    /// The entries that have an address: one, where the directory is in order.
+    func entries(at mailbox: Mailbox, _ trace: LookupTrace?) async -> Lookup<[DirectoryEntry]> {
+        if trace == nil, let key = self.schema.matchingKey(of: mailbox) {
+            await self.gathering.entries(for: key) { await self.entries(for: $0) }
+        } else {
+            await self.search(self.search(for: [self.schema.filter(for: mailbox)]), trace)
         }
     }
 

@@ -54,7 +54,9 @@ extension HubConfigurationReader {
     private func certificateFiles(_ entry: ConfigurationSection) -> CertificateFiles? {
         if !entry.has("chain") { _ = entry.requiredString("chain") }
         if !entry.has("key") { _ = entry.requiredString("key") }
-        guard let chain = entry.filePath("chain"), let key = entry.filePath("key") else { return nil }
+        // Both in any case: a key that nobody has asked for is unknown.
+        let (chain, key) = (entry.filePath("chain"), entry.filePath("key"))
+        guard let chain, let key else { return nil }
         return CertificateFiles(chain: chain, key: key)
     }
 

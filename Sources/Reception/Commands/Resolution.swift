@@ -30,17 +30,16 @@ extension SMTPSession {
 
     /// Asks about several mailboxes, all or some at a time.
     func resolve(_ mailboxes: Set<Mailbox>, atOnce width: Int) async -> [Mailbox: RecipientFinding] {
-        var walk = RecipientWalk(postmaster: self.settings.postmaster)
         let questions = mailboxes.map { RecipientWalk.Question(mailbox: $0, start: 0) }
-        questions.forEach { walk.ask($0) }
+        var walk = RecipientWalk(questions, postmaster: self.settings.postmaster)
         walk = await self.asked(walk, atOnce: width, stopsAtTrouble: mailboxes.count == 1)
         return Dictionary(uniqueKeysWithValues: questions.map { ($0.mailbox, self.finding(of: $0, walk)) })
     }
 
     /// Asks about what a mailbox stands for.
     func resolve(_ found: RecipientExpansion, of mailbox: Mailbox, from start: Int) async -> RecipientFinding {
-        var walk = RecipientWalk(postmaster: self.settings.postmaster)
         let question = RecipientWalk.Question(mailbox: mailbox, start: 0)
+        var walk = RecipientWalk([], postmaster: self.settings.postmaster)
         walk.note(found, served: self.served(found), next: start, for: question)
         walk = await self.asked(walk, atOnce: Self.targetsAtOnce, stopsAtTrouble: true)
         return self.finding(of: question, walk)
@@ -85,7 +84,7 @@ extension SMTPSession {
             var width = width
             var underWay = 0
             while true {
-                while underWay < width, self.eventLoop.now < end, let question = walk.next() {
+                while underWay < width, !self.isDisconnected, self.eventLoop.now < end, let question = walk.next() {
                     underWay += 1
                     group.addTask { (question, await self.ask(question)) }
                 }
@@ -97,10 +96,10 @@ extension SMTPSession {
                     walk.note(found, served: self.served(found), next: next, for: question)
                 case .settled(let finding):
                     walk.note(finding, for: question)
-                    if stopsAtTrouble, case .unavailable = finding {
-                        group.cancelAll()
-                        return walk
-                    }
+                }
+                if stopsAtTrouble, walk.trouble != nil {
+                    group.cancelAll()
+                    return walk
                 }
             }
         }

@@ -25,6 +25,8 @@ struct RecipientWalk {
     /// The most targets of a list that are asked about; of a longer one, all are taken as they are.
     static let mostTargets = 1_000
     /// The most mailboxes that all the answers together may name: lists in lists could name any number.
+    ///
+    /// Where the client has named several, each of them may be a list of its own besides.
     static let mostNamed = 10 * RecipientState.maximumExpansion
 
     /// Who reads mail to a postmaster whom no resolver knows (RFC 5321 section 4.5.1).
@@ -33,22 +35,42 @@ struct RecipientWalk {
     /// Those asked about and those to be asked about.
     private var known: Set<Question> = []
     private var open: [Question] = []
-    private var named = 0
+    private var allowance = RecipientWalk.mostNamed
+    /// The first reason why something cannot be said now.
+    private(set) var trouble: String?
 
-    init(postmaster: Mailbox) { self.postmaster = postmaster }
+    /// - Parameter asked: what the client has named.
+    init(_ asked: [Question], postmaster: Mailbox) {
+        self.postmaster = postmaster
+        asked.forEach { self.ask($0) }
+        self.allowance += max(0, asked.count - 1) * RecipientState.maximumExpansion
+    }
 
     /// The next question; `nil` while there is none.
     mutating func next() -> Question? { self.open.popLast() }
 
     /// Asks about a mailbox, unless that has been done.
-    mutating func ask(_ question: Question) {
+    private mutating func ask(_ question: Question) {
         if self.known.insert(question).inserted { self.open.append(question) }
     }
 
     /// Notes an answer that leads no further.
     mutating func note(_ finding: RecipientFinding, for question: Question) {
+        var finding = finding
+        if case .found(let expansion) = finding, let excess = self.excess(expansion) { finding = .unavailable(excess) }
+        self.settle(finding, for: question)
+    }
+
+    private mutating func settle(_ finding: RecipientFinding, for question: Question) {
+        if self.trouble == nil, case .unavailable(let why) = finding { self.trouble = why }
         self.known.insert(question)
         self.answers[question] = .settled(finding)
+    }
+
+    /// Counts the mailboxes that an answer names; why they are too many, or `nil`.
+    private mutating func excess(_ expansion: RecipientExpansion) -> String? {
+        self.allowance -= expansion.targets.count
+        return self.allowance >= 0 ? nil : "it stands for more than \(Self.mostNamed) mailboxes"
     }
 
     /// Notes an answer that names other mailboxes.
@@ -57,14 +79,11 @@ struct RecipientWalk {
     ///   - served: those of its targets that are in served domains.
     ///   - next: the first of the resolvers behind the one that gave it.
     mutating func note(_ expansion: RecipientExpansion, served: Set<Mailbox>, next: Int, for question: Question) {
-        let targets = expansion.targets
-        self.named += targets.count
-        guard self.named <= Self.mostNamed else {
-            return self.note(.unavailable("it stands for more than \(Self.mostNamed) mailboxes"), for: question)
-        }
+        if let excess = self.excess(expansion) { return self.settle(.unavailable(excess), for: question) }
         guard !served.isEmpty, served.count <= Self.mostTargets else {
-            return self.note(.found(expansion), for: question)
+            return self.settle(.found(expansion), for: question)
         }
+        let targets = expansion.targets
         let questions = served.map { Question(mailbox: $0, start: next) }
         let hasOthers = targets.contains { !served.contains($0) }
         self.known.insert(question)
@@ -85,7 +104,8 @@ struct RecipientWalk {
         if let finding = made[question] { return finding }
         let finding: RecipientFinding =
             switch self.answers[question] {
-            case nil: .unavailable("\(question.mailbox) was not asked about")
+            // Whatever has kept it from being asked about.
+            case nil: .unavailable(self.trouble ?? "\(question.mailbox) was not asked about in time")
             case .settled(let finding): finding
             case .alias(let expansion, let targets): self.finding(expansion, targets, &made)
             }

@@ -79,8 +79,8 @@ struct RecipientWalkTests {
     private func walk(_ names: [String], _ table: [String: ([String], Int)], limit: Int = .max) throws -> (
         walk: RecipientWalk, asked: Int
     ) {
-        var walk = RecipientWalk(postmaster: try self.mailbox("postmaster"))
-        for name in names { walk.ask(Question(mailbox: try self.mailbox(name), start: 0)) }
+        let questions = try names.map { Question(mailbox: try self.mailbox($0), start: 0) }
+        var walk = RecipientWalk(questions, postmaster: try self.mailbox("postmaster"))
         var asked = 0
         while asked < limit, let question = walk.next() {
             asked += 1
@@ -119,6 +119,31 @@ struct RecipientWalkTests {
         }
     }
 
+    @Test("the reason is what went wrong, not what was left out because of it; the last resolver's answers count, too")
+    func reasons() throws {
+        let all = Question(mailbox: try self.mailbox("all"), start: 0)
+        var walk = RecipientWalk([all], postmaster: try self.mailbox("postmaster"))
+        _ = walk.next()
+        let expansion = try self.list((0..<300).map { "m\($0)" })
+        walk.note(expansion, served: Set(expansion.targets), next: 1, for: all)
+        let next = walk.next()
+        let first = try #require(next)
+        walk.note(.unavailable("the server is down"), for: first)
+        #expect(walk.trouble == "the server is down")
+        guard case .unavailable("the server is down") = walk.finding(of: all) else {
+            Issue.record("\(walk.finding(of: all))")
+            return
+        }
+        var large = RecipientWalk([all], postmaster: try self.mailbox("postmaster"))
+        large.note(expansion, served: Set(expansion.targets), next: 1, for: all)
+        let members = try self.list((0..<1000).map { "x\($0)" })
+        while large.trouble == nil, let question = large.next() { large.note(.found(members), for: question) }
+        guard case .unavailable = large.finding(of: all) else {
+            Issue.record("taken")
+            return
+        }
+    }
+
     @Test("lists of lists end: those that name too many mailboxes in all, and those that are long by themselves")
     func bounds() throws {
         var table: [String: ([String], Int)] = ["all": ((0..<200).map { "list\($0)" }, 1)]
@@ -130,6 +155,16 @@ struct RecipientWalkTests {
         }
         #expect(why.contains("more than 100000 mailboxes"))
         #expect(asked <= 1 + 200 + 1000)
+        // Twelve lists of their own are none too many.
+        let twelve = (0..<12).map { "list\($0)" }
+        for name in twelve { table[name] = ((0..<10_000).map { "m\($0)" }, 2) }
+        let (several, _) = try self.walk(twelve, table)
+        for name in twelve {
+            guard case .found = several.finding(of: Question(mailbox: try self.mailbox(name), start: 0)) else {
+                Issue.record("\(name) refused")
+                return
+            }
+        }
         let (long, few) = try self.walk(["long"], ["long": ((0..<1001).map { "m\($0)" }, 1)])
         #expect(few == 1)
         guard case .found = long.finding(of: Question(mailbox: try self.mailbox("long"), start: 0)) else {
