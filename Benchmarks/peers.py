@@ -205,11 +205,11 @@ class Hub:
             self.kill()
 
 
-def send(port: int, messages: int, sessions: int, size: int = 4096) -> float:
-    """Sends with Postfix's smtp-source over reused connections; gives the seconds that it took."""
+def send(port: int, messages: int, sessions: int, size: int = 4096, reused: bool = True) -> float:
+    """Sends with Postfix's smtp-source, over reused connections or one for each message; gives the seconds that it took."""
     start = time.monotonic()
     subprocess.run(
-        ["smtp-source", "-d", "-m", str(messages), "-s", str(sessions), "-l", str(size),
+        ["smtp-source", *(["-d"] if reused else []), "-m", str(messages), "-s", str(sessions), "-l", str(size),
          "-f", "sender@example.net", "-t", "ann@example.org", f"127.0.0.1:{port}"],
         check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures the hub beside Debian's Postfix: the same load generator, the same sink, taking turns on the same machine.
 
-    swift build -c release && Benchmarks/run.py [accept] [relay] [idle] [large] [restart]
+    swift build -c release && Benchmarks/run.py [accept] [single] [relay] [idle] [large] [restart]
 
 Needs root (Postfix does) and Debian's postfix package; all traffic stays on loopback. Both sides sync to disk before they
 say 250. Ratios are what counts: absolute figures change with the machine and its neighbours.
@@ -52,12 +52,19 @@ class Bench:
 
     def accept(self) -> None:
         """Messages per second until all have their 250; nothing can be delivered meanwhile."""
+        self.accepting("accept and queue, 4 KB", reused=True, mark="5 x Postfix")
+
+    def single(self) -> None:
+        """The same with a connection for each message, as most of the internet's mail comes."""
+        self.accepting("the same, a connection each", reused=False, mark="-")
+
+    def accepting(self, what: str, reused: bool, mark: str) -> None:
         count, sessions = self.arguments.messages, self.arguments.sessions
 
         def scenario(server):
-            send(server.port, 200, sessions)
+            send(server.port, 200, sessions, reused=reused)
             before = cpu_seconds(server.pid)
-            seconds = send(server.port, count, sessions)
+            seconds = send(server.port, count, sessions, reused=reused)
             return count / seconds, (cpu_seconds(server.pid) - before) / count * 1000
 
         closed = free_port()
@@ -66,7 +73,7 @@ class Bench:
             lambda: Hub(self.fresh("hub"), self.arguments.executable, closed),
             lambda: Postfix(self.fresh("postfix"), closed, hold=True),
         )
-        self.compare("accept and queue, 4 KB", hub, postfix, "5 x Postfix")
+        self.compare(what, hub, postfix, mark)
 
     def relay(self) -> None:
         """Messages per second from the first command to the last message at the sink."""
@@ -192,7 +199,7 @@ class Bench:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    scenarios = ["accept", "relay", "idle", "large", "restart"]
+    scenarios = ["accept", "single", "relay", "idle", "large", "restart"]
     parser.add_argument("scenarios", nargs="*", metavar="scenario", help=f"of {', '.join(scenarios)}; default: all")
     parser.add_argument("--executable", type=Path, default=ROOT / ".build/release/mailhub")
     parser.add_argument("--messages", type=int, default=10000, help="of each accept and relay run")

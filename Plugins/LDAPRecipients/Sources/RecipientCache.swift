@@ -11,9 +11,15 @@ final class RecipientCache: Sendable {
     private struct State {
         var found: ExpiringCache<DirectoryRecipient>
         var missing: ExpiringCache<String>
-        /// Those who wait for a look-up under way.
-        var waiting: [String: [CheckedContinuation<Turn, Never>]] = [:]
+        var underWay: [String: UnderWay] = [:]
     }
+    /// A look-up, and those who wait for it.
+    private struct UnderWay {
+        let began: Timestamp
+        var waiting: [CheckedContinuation<Turn, Never>] = []
+    }
+    /// A look-up that has taken so long is waited for by nobody else: to outlive the plugin's time limit counts as its failure.
+    private static let patience = Duration.seconds(3)
     private let state: Mutex<State>
     private let positive: Duration
     private let negative: Duration
@@ -60,11 +66,14 @@ final class RecipientCache: Sendable {
         return await withCheckedContinuation { continuation in
             let turn: Turn? = self.state.withLock { state in
                 if let (answer, _) = Self.known(key, now, &state) { return .answer(answer) }
-                guard state.waiting[key] != nil else {
-                    state.waiting[key] = []
+                guard let underWay = state.underWay[key] else {
+                    state.underWay[key] = UnderWay(began: now)
                     return .look
                 }
-                state.waiting[key]?.append(continuation)
+                guard now - underWay.began < Self.patience else {
+                    return .answer(.unavailable("it is still being looked up"))
+                }
+                state.underWay[key]?.waiting.append(continuation)
                 return nil
             }
             if let turn { continuation.resume(returning: turn) }
@@ -76,7 +85,7 @@ final class RecipientCache: Sendable {
         let isWorthless = if case .found = answer { false } else { Task.isCancelled }
         let waiting = self.state.withLock { state in
             if !isWorthless { self.keep(key, answer, &state) }
-            return state.waiting.removeValue(forKey: key) ?? []
+            return state.underWay.removeValue(forKey: key)?.waiting ?? []
         }
         for continuation in waiting { continuation.resume(returning: isWorthless ? .askAgain : .answer(answer)) }
     }

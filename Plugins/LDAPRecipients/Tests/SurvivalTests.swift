@@ -76,6 +76,20 @@ struct SurvivalTests {
         #expect(directory.searches.count == 4)
     }
 
+    @Test("nobody waits for a look-up that takes its time already")
+    func slow() async throws {
+        let directory = ScriptedDirectory(Self.people)
+        let fixture = try Fixture(directory)
+        directory.hold(true)
+        let first = Task { try await fixture.resolve("ann@example.org") }
+        while directory.searches.isEmpty { await Task.yield() }
+        fixture.clock.advance(by: .seconds(3))
+        #expect(try await fixture.resolve("ann@example.org") == "unavailable: it is still being looked up")
+        directory.hold(false)
+        #expect(try await first.value == "found")
+        #expect(try await fixture.resolve("ann@example.org") == "found")
+    }
+
     @Test("the cache is bounded, and what is asked for often stays")
     func bounds() {
         var cache = ExpiringCache<Int>(capacity: 100)
