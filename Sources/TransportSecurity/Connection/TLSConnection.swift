@@ -135,9 +135,6 @@ import NIOCore
         return result == 1 ? .done : self.step(after: result)
     }
 
-    /// Whether nothing but session tickets is to be sent at the end of the handshake: a server's in TLS 1.3 (RFC 8446 section 4.6.1).
-    var endsWithTickets: Bool { unsafe self.isServer && SSL_version(self.ssl) == TLS1_3_VERSION }
-
     /// Decrypts what has come into the buffer, as far as it goes.
     ///
     /// - Returns: why it goes no further: never `done`.

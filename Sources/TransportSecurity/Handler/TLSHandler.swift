@@ -39,8 +39,6 @@ package final class TLSHandler: ChannelDuplexHandler {
     private var isReadWanted = false
     /// The channel itself has been asked for input.
     private var facts: TLSParameters?
-    /// Session tickets are to be sent, together with the first thing that is said behind the handshake.
-    private var holdsTickets = false
 
     /// The server's side, with the certificates that are in force now.
     package init(server: ServerTLS) throws(TLSFailure) {
@@ -166,9 +164,6 @@ package final class TLSHandler: ChannelDuplexHandler {
 
     private func establish(_ context: ChannelHandlerContext) {
         self.state = .open
-        // Tickets wait for what is said next: a packet less.
-        self.holdsTickets = self.connection.endsWithTickets
-        if !self.holdsTickets { self.sendRecords(context, promise: nil) }
         self.connection.keepSession()
         let facts = self.connection.facts
         self.facts = facts
@@ -183,12 +178,14 @@ package final class TLSHandler: ChannelDuplexHandler {
         if self.connection.buffers.incoming.readableBytes == 0 { self.connection.buffers.incoming = ByteBuffer() }
         if case .peerClosed = end { self.state = .peerClosed }
         if plaintext.readableBytes > 0 {
-            self.holdsTickets = false
             self.isReadWanted = false
             context.fireChannelRead(self.wrapInboundOut(plaintext))
             context.fireChannelReadComplete()
         }
-        if !self.holdsTickets { self.sendRecords(context, promise: nil) }  // answers to key updates, and alerts
+        // The end of the handshake, answers to key updates, and alerts: with what has been answered meanwhile, but not later. A client's
+        // next packet may wait until the last one is acknowledged (RFC 896), which a packet from here does at once; else that takes
+        // 40 ms.
+        self.sendRecords(context, promise: nil)
         switch (end, self.state) {
         case (_, .closed): break  // the handlers behind have closed meanwhile
         case (.failed(let failure), _): self.fail(context, failure)
@@ -252,7 +249,6 @@ package final class TLSHandler: ChannelDuplexHandler {
             promise?.succeed()
             return
         }
-        self.holdsTickets = false
         let records = self.connection.buffers.outgoing
         self.connection.buffers.outgoing = ByteBuffer()
         context.writeAndFlush(self.wrapOutboundOut(records), promise: promise)
