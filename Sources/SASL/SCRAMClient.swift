@@ -2,7 +2,7 @@ package import TransportSecurity
 
 /// What a client's exchange is tied to (RFC 5802 section 6).
 package enum SCRAMClientBinding: Hashable, Sendable {
-    /// To nothing: there is no TLS.
+    /// To nothing: this side has nothing to bind it to.
     case none
     /// To nothing, because the server has not offered it; it is told so, that nobody in between can have taken the offer away.
     case notOffered
@@ -42,6 +42,9 @@ package struct SCRAMClient: Sendable {
         self.nonce = nonce
         self.firstBare = Array("n=\(SCRAMSyntax.escaped(user)),r=".utf8) + nonce
     }
+
+    /// What the exchange is called.
+    package var mechanism: SASLMechanism { if case .bound = self.binding { .scramSHA256Plus } else { .scramSHA256 } }
 
     /// `client-first-message`.
     package var first: [UInt8] { self.binding.header + self.firstBare }

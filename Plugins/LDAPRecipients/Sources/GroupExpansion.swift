@@ -153,7 +153,7 @@ struct GroupExpansion: Sendable {
         let schema = self.lookup.schema
         for value in schema.memberAddresses.flatMap({ group[$0] }) {
             if let mailbox = Mailbox(value) {
-                if mailbox.domain.map(self.lookup.domains.contains) ?? false {
+                if self.lookup.isOurs(mailbox) {
                     // Somebody with a route, or a group: what holds for those given by name holds for it.
                     let isNew = progress.seenAddresses.insert(AddressKey.key(of: mailbox)).inserted
                     if isNew { progress.nextAddresses.append(mailbox) }

@@ -50,6 +50,9 @@ struct RecipientLookup: Sendable {
         }
     }
 
+    /// Whether a mailbox is in one of the domains whose recipients are in the directory.
+    func isOurs(_ mailbox: Mailbox) -> Bool { mailbox.domain.map(self.domains.contains) ?? false }
+
     /// The search for addresses.
     private func search(for filters: [DirectoryFilter]) -> DirectorySearch {
         DirectorySearch(
@@ -109,7 +112,7 @@ struct RecipientLookup: Sendable {
             return await Task { await self.expand(entry, group, trace) }.value
         }
         if self.rules.rewritesAliases, let primary = self.schema.addresses(of: entry).first,
-            primary.domain.map(self.domains.contains) ?? false
+            self.isOurs(primary)
         {
             recipient.primary = primary
         }

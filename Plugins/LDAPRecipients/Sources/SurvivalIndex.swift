@@ -126,23 +126,22 @@ final class SurvivalIndex: Sendable {
     func write(_ key: String, _ confirmation: Confirmation?) async throws {
         let name = Self.prefix + key
         guard name.utf8.count <= 1024 else { return }
-        guard let confirmation else {
-            self.state.withLock { $0.written.remove(key) }
-            // Looking costs less than writing, and most addresses that do not exist never did.
-            if try await self.store.value(for: name) != nil { try await self.store.remove(name) }
-            return
-        }
+        guard let confirmation else { return try await self.remove(key, name) }
         let data = [UInt8](try JSONEncoder().encode(confirmation))
         guard data.count <= Self.mostOctets else {
             self.counters.increment("survival records too large")
             // What was kept before is no longer true: its members would get mail that the others miss.
-            self.state.withLock { $0.written.remove(key) }
-            if try await self.store.value(for: name) != nil { try await self.store.remove(name) }
-            return
+            return try await self.remove(key, name)
         }
         try await self.store.set(data: data, for: name, expires: confirmation.confirmed + self.period)
         let end = confirmation.confirmed + self.freshness
         self.state.withLock { $0.written.set(confirmation.recipient, for: key, expires: end) }
+    }
+
+    private func remove(_ key: String, _ name: String) async throws {
+        self.state.withLock { $0.written.remove(key) }
+        // Looking costs less than writing, and most addresses that do not exist never did.
+        if try await self.store.value(for: name) != nil { try await self.store.remove(name) }
     }
 
     /// Removes what was not confirmed since `start`: after a full synchronisation the directory no longer has it.

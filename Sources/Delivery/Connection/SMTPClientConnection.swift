@@ -187,13 +187,15 @@ actor SMTPClientConnection {
 
     /// What the server has shown in the handshake, its own certificate first.
     func peerCertificates() -> [CertificateFacts] {
-        (try? self.channel.pipeline.syncOperations.handler(type: TLSHandler.self).peerCertificates) ?? []
+        self.tlsHandler?.peerCertificates ?? []
     }
 
     /// What ties an authentication to the TLS connection; `nil` where there is no such thing.
     func channelBinding(_ kind: ChannelBinding) -> [UInt8]? {
-        (try? self.channel.pipeline.syncOperations.handler(type: TLSHandler.self))?.channelBinding(kind)
+        self.tlsHandler?.channelBinding(kind)
     }
+
+    private var tlsHandler: TLSHandler? { try? self.channel.pipeline.syncOperations.handler(type: TLSHandler.self) }
 
     private func giveUp() {
         self.fail(.timedOut)

@@ -25,11 +25,12 @@ extension SMTPTransport {
                 throw Refusal("the server is not verified")
             }
             let mechanisms = capabilities.authenticationMechanisms
-            if mechanisms.contains("SCRAM-SHA-256-PLUS"), let binding = await Self.binding(connection, parameters) {
-                try await self.scram("SCRAM-SHA-256-PLUS", binding, authentication, connection)
-            } else if mechanisms.contains("SCRAM-SHA-256") {
-                let isOffered = mechanisms.contains("SCRAM-SHA-256-PLUS")
-                try await self.scram("SCRAM-SHA-256", isOffered ? .none : .notOffered, authentication, connection)
+            let isOffered = mechanisms.contains(SASLMechanism.scramSHA256Plus.rawValue)
+            let binding = isOffered ? await Self.binding(connection, parameters) : .notOffered
+            let nonce = Array(Base64.encode(try Digest.random(18)).utf8)
+            let client = SCRAMClient(user: authentication.user, nonce: nonce, binding: binding)
+            if mechanisms.contains(client.mechanism.rawValue) {
+                try await self.scram(client, authentication, connection)
             } else if mechanisms.contains("PLAIN") {
                 try await self.plain(authentication, connection)
             } else {
@@ -61,20 +62,18 @@ extension SMTPTransport {
     private static func binding(
         _ connection: SMTPClientConnection,
         _ parameters: TLSParameters
-    ) async -> SCRAMClientBinding? {
+    ) async -> SCRAMClientBinding {
         let kind: ChannelBinding = parameters.version == "TLSv1.3" ? .exporter : .serverEndPoint
-        return await connection.channelBinding(kind).map { .bound(kind, $0) }
+        return await connection.channelBinding(kind).map { .bound(kind, $0) } ?? .none
     }
 
     private func scram(
-        _ mechanism: String,
-        _ binding: SCRAMClientBinding,
+        _ begun: SCRAMClient,
         _ authentication: RouteAuthentication,
         _ connection: SMTPClientConnection
     ) async throws {
-        let nonce = Array(Base64.encode(try Digest.random(18)).utf8)
-        var client = SCRAMClient(user: authentication.user, nonce: nonce, binding: binding)
-        let challenge = try await self.begin(mechanism, client.first, connection, awaits: 334)
+        var client = begun
+        let challenge = try await self.begin(client.mechanism.rawValue, client.first, connection, awaits: 334)
         do {
             let (salt, iterations) = try client.challenged(by: challenge)
             let salted = try await authentication.salted(with: salt, iterations: iterations)

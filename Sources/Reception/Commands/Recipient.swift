@@ -78,11 +78,8 @@ extension SMTPSession {
     func resolved(_ recipient: EnvelopeRecipient, _ finding: RecipientFinding) -> Work? {
         let mailbox = recipient.mailbox
         var state = RecipientState(asked: recipient)
-        switch finding {
+        switch finding.orPostmaster(self.settings.postmaster, for: mailbox) {
         case .found(let expansion): state.apply(expansion)
-        case .notFound where mailbox.isPostmaster(self.settings.postmaster),
-            .next where mailbox.isPostmaster(self.settings.postmaster):
-            state.apply(.postmaster(self.settings.postmaster))
         case .notFound, .next:
             self.refuseRecipient(mailbox, .noSuchMailbox)
             return nil

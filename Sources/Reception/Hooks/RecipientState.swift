@@ -10,11 +10,11 @@ struct RecipientState: Sendable {
     let named: Mailbox
     /// The recipient as the next plugin sees it: what an alias stands for; of a list, the list itself, since what holds for the
     /// list, such as who may write to it, is not for its members to say.
-    var asked: EnvelopeRecipient
+    private(set) var asked: EnvelopeRecipient
     /// Who gets the message in place of `asked`: the members of a list, nobody where it was dropped.
-    var members: [EnvelopeRecipient]?
+    private var members: [EnvelopeRecipient]?
     /// Who gets it besides.
-    var others: [EnvelopeRecipient] = []
+    private var others: [EnvelopeRecipient] = []
     private(set) var sizeLimit: Int?
     var isDiscarded = false
     var holdReason: String?
@@ -48,10 +48,8 @@ struct RecipientState: Sendable {
                 return member
             }
         case .route(let route):
-            self.asked.route = route
             self.setRoutes { _ in route }
         case .routeMembers(let routes):
-            self.asked.route = routes[self.asked.mailbox] ?? self.asked.route
             self.setRoutes { routes[$0.mailbox] ?? $0.route }
         case .limitSize(let size):
             self.sizeLimit = min(self.sizeLimit ?? .max, max(size, 0))
@@ -66,6 +64,7 @@ struct RecipientState: Sendable {
                 return copy
             }
         }
+        self.asked.route = route(self.asked)
         self.members = self.members.map(routed)
         self.others = routed(self.others)
     }
@@ -76,5 +75,49 @@ struct RecipientState: Sendable {
         copy.mailbox = mailbox
         copy.named = self.asked.named ?? self.named
         return copy
+    }
+}
+
+extension RecipientState {
+    /// Applies what the resolvers know.
+    ///
+    /// For lists in lists, reports go to the owner of the outermost list that has one: RFC 5321 section 3.9.2 speaks of one list, and
+    /// this is the one that the client has named. The innermost route counts: a member's own comes before the list's. A mailbox that
+    /// is there by several ways gets one copy, by the first of them.
+    mutating func apply(_ expansion: RecipientExpansion) {
+        expansion.edits.forEach { self.apply($0) }
+        guard !expansion.inner.isEmpty else { return }
+        var seen: Set<Mailbox> = []
+        var innerOthers: [EnvelopeRecipient] = []
+        if let members = self.members {
+            self.members = Self.opened(members, expansion.inner, &seen)
+        } else {
+            var state = RecipientState(asked: self.asked)
+            if let inner = expansion.inner[self.asked.mailbox] { state.apply(inner) }
+            self.asked = state.asked
+            self.members = state.members
+            if let limit = state.sizeLimit { self.apply(.limitSize(limit)) }
+            seen.formUnion(state.recipients.map(\.mailbox))
+            innerOthers = state.others
+        }
+        self.others = innerOthers + Self.opened(self.others, expansion.inner, &seen)
+    }
+
+    /// The recipients with those whom they stand for in their places: at most one more than a message can have.
+    private static func opened(
+        _ recipients: [EnvelopeRecipient],
+        _ inner: [Mailbox: RecipientExpansion],
+        _ seen: inout Set<Mailbox>
+    ) -> [EnvelopeRecipient] {
+        var result: [EnvelopeRecipient] = []
+        for recipient in recipients {
+            var state = RecipientState(asked: recipient)
+            if let expansion = inner[recipient.mailbox] { state.apply(expansion) }
+            for found in state.recipients where seen.insert(found.mailbox).inserted {
+                result.append(found)
+                if result.count > Self.maximumExpansion { return result }
+            }
+        }
+        return result
     }
 }

@@ -57,7 +57,9 @@ struct RecipientWalk {
     /// Notes an answer that leads no further.
     mutating func note(_ finding: RecipientFinding, for question: Question) {
         var finding = finding
-        if case .found(let expansion) = finding, let excess = self.excess(expansion) { finding = .unavailable(excess) }
+        if case .found(let expansion) = finding, let excess = self.excess(expansion.targets) {
+            finding = .unavailable(excess)
+        }
         self.settle(finding, for: question)
     }
 
@@ -68,8 +70,8 @@ struct RecipientWalk {
     }
 
     /// Counts the mailboxes that an answer names; why they are too many, or `nil`.
-    private mutating func excess(_ expansion: RecipientExpansion) -> String? {
-        self.allowance -= expansion.targets.count
+    private mutating func excess(_ targets: [Mailbox]) -> String? {
+        self.allowance -= targets.count
         return self.allowance >= 0 ? nil : "it stands for more than \(Self.mostNamed) mailboxes"
     }
 
@@ -79,11 +81,11 @@ struct RecipientWalk {
     ///   - served: those of its targets that are in served domains.
     ///   - next: the first of the resolvers behind the one that gave it.
     mutating func note(_ expansion: RecipientExpansion, served: Set<Mailbox>, next: Int, for question: Question) {
-        if let excess = self.excess(expansion) { return self.settle(.unavailable(excess), for: question) }
+        let targets = expansion.targets
+        if let excess = self.excess(targets) { return self.settle(.unavailable(excess), for: question) }
         guard !served.isEmpty, served.count <= Self.mostTargets else {
             return self.settle(.found(expansion), for: question)
         }
-        let targets = expansion.targets
         let questions = served.map { Question(mailbox: $0, start: next) }
         let hasOthers = targets.contains { !served.contains($0) }
         self.known.insert(question)
@@ -122,16 +124,12 @@ struct RecipientWalk {
         // A list that leads somewhere is taken: about members who do not exist their reports tell.
         var isAlive = targets.hasOthers
         for question in targets.questions {
-            switch self.finding(of: question, &made) {
+            switch self.finding(of: question, &made).orPostmaster(self.postmaster, for: question.mailbox) {
             case .found(let inner):
                 expansion.inner[question.mailbox] = inner
                 isAlive = true
-            case .next where !question.mailbox.isPostmaster(self.postmaster):
-                isAlive = true
-            case .next, .notFound:
-                guard question.mailbox.isPostmaster(self.postmaster) else { continue }
-                expansion.inner[question.mailbox] = .postmaster(self.postmaster)
-                isAlive = true
+            case .next: isAlive = true
+            case .notFound: continue
             // Taken as it stands it might be refused later; now the client can be told to come back.
             case .unavailable(let why): return .unavailable(why)
             }
@@ -140,9 +138,15 @@ struct RecipientWalk {
     }
 }
 
-extension RecipientExpansion {
-    /// A postmaster whom no resolver knows: there always is one (RFC 5321 section 4.5.1).
-    static func postmaster(_ mailbox: Mailbox) -> Self { Self(edits: [.replace(mailbox)]) }
+extension RecipientFinding {
+    /// The same, but that there always is a postmaster, whether a resolver knows it or not (RFC 5321 section 4.5.1).
+    func orPostmaster(_ postmaster: Mailbox, for mailbox: Mailbox) -> Self {
+        switch self {
+        case .next where mailbox.isPostmaster(postmaster), .notFound where mailbox.isPostmaster(postmaster):
+            .found(RecipientExpansion(edits: [.replace(postmaster)]))
+        case .next, .found, .notFound, .unavailable: self
+        }
+    }
 }
 
 extension Mailbox {

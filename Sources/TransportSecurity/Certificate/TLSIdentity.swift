@@ -49,6 +49,17 @@ final class TLSIdentity: Sendable {
         self.key = key
     }
 
+    /// Hands certificate, key and the chain of authorities in between to OpenSSL.
+    func withPointers(_ body: (_ certificate: OpaquePointer, _ key: OpaquePointer, _ chain: OpaquePointer) -> Bool)
+        -> Bool
+    {
+        unsafe self.certificate.withPointer { certificate in
+            unsafe self.key.withPointer { key in
+                unsafe self.intermediates.withPointer { chain in unsafe body(certificate, key, chain) }
+            }
+        }
+    }
+
     /// The host names that it is for, in lower case: DNS-IDs, else the common name (RFC 6125 section 6.4.4).
     var names: [String] {
         let names = self.facts.hostNames.isEmpty ? [self.facts.commonName].compactMap(\.self) : self.facts.hostNames

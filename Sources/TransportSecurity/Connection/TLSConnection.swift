@@ -75,13 +75,9 @@ import NIOCore
     /// Shows the certificate to a server that asks for one.
     private func show(_ identity: TLSIdentity) -> Bool {
         let ssl = unsafe self.ssl
-        let isUsed = unsafe identity.certificate.withPointer { certificate in
-            unsafe identity.key.withPointer { key in
-                unsafe identity.intermediates.withPointer { chain in
-                    unsafe SSL_use_certificate(ssl, certificate) == 1 && SSL_use_PrivateKey(ssl, key) == 1
-                        && COpenSSL_set1_chain(ssl, chain) == 1
-                }
-            }
+        let isUsed = unsafe identity.withPointers { certificate, key, chain in
+            unsafe SSL_use_certificate(ssl, certificate) == 1 && SSL_use_PrivateKey(ssl, key) == 1
+                && COpenSSL_set1_chain(ssl, chain) == 1
         }
         OpenSSLErrors.clear()
         return isUsed

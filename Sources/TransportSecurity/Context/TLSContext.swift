@@ -73,14 +73,9 @@ struct ContextFailure: Error, CustomStringConvertible {
     func use(_ identity: TLSIdentity) throws(ContextFailure) {
         OpenSSLErrors.clear()
         let context = unsafe self.pointer
-        let isUsed = unsafe identity.certificate.withPointer { certificate in
-            unsafe identity.key.withPointer { key in
-                unsafe identity.intermediates.withPointer { chain in
-                    unsafe SSL_CTX_use_certificate(context, certificate) == 1
-                        && SSL_CTX_use_PrivateKey(context, key) == 1
-                        && COpenSSL_CTX_set1_chain(context, chain) == 1
-                }
-            }
+        let isUsed = unsafe identity.withPointers { certificate, key, chain in
+            unsafe SSL_CTX_use_certificate(context, certificate) == 1 && SSL_CTX_use_PrivateKey(context, key) == 1
+                && COpenSSL_CTX_set1_chain(context, chain) == 1
         }
         guard isUsed else { throw ContextFailure(what: "certificate", errors: .drain()) }
     }
