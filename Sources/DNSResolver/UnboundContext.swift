@@ -26,24 +26,51 @@ struct UnboundFailure: Error, CustomStringConvertible {
 @safe final class UnboundContext: Sendable {
     /// A query under way.
     private final class Query: Sendable {
+        private enum State {
+            /// Nobody waits yet.
+            case made
+            case asked(CheckedContinuation<Result<UnboundAnswer, UnboundFailure>, Never>)
+            case over(Result<UnboundAnswer, UnboundFailure>)
+        }
         let owner: UnboundContext
-        let deadline: Int64
+        /// When it is given up, by `UnboundContext.now`; 0 where nobody waits any more.
+        let deadline: Atomic<Int64>
         /// The library's number for it.
         let number = Atomic<Int32>(0)
-        private let continuation: Mutex<CheckedContinuation<Result<UnboundAnswer, UnboundFailure>, Never>?>
+        private let state = Mutex(State.made)
 
-        init(
-            _ owner: UnboundContext,
-            deadline: Int64,
-            _ continuation: CheckedContinuation<Result<UnboundAnswer, UnboundFailure>, Never>
-        ) {
+        init(_ owner: UnboundContext, limit: Duration) {
             self.owner = owner
-            self.deadline = deadline
-            self.continuation = Mutex(continuation)
+            let (seconds, attoseconds) = limit.components
+            self.deadline = Atomic(UnboundContext.now + max(seconds * 1000 + attoseconds / 1_000_000_000_000_000, 1))
         }
 
+        /// Lets a caller wait.
+        ///
+        /// - Returns: whether the answer is still to come.
+        func wait(_ continuation: CheckedContinuation<Result<UnboundAnswer, UnboundFailure>, Never>) -> Bool {
+            let early = self.state.withLock { state -> Result<UnboundAnswer, UnboundFailure>? in
+                if case .over(let result) = state { return result }
+                state = .asked(continuation)
+                return nil
+            }
+            if let early { continuation.resume(returning: early) }
+            return early == nil
+        }
+
+        /// The first result counts.
         func resume(_ result: Result<UnboundAnswer, UnboundFailure>) {
-            self.continuation.withLock { $0.take() }?.resume(returning: result)
+            let before = self.state.withLock { state in
+                defer { if case .over = state {} else { state = .over(result) } }
+                return state
+            }
+            if case .asked(let continuation) = before { continuation.resume(returning: result) }
+        }
+
+        /// The caller is gone: the library is told at the next look at the clock.
+        func cancel() {
+            self.deadline.store(0, ordering: .relaxed)
+            self.resume(.failure(UnboundFailure(description: "cancelled")))
         }
     }
     /// What the threads share: queries by the library's number.
@@ -102,33 +129,42 @@ struct UnboundFailure: Error, CustomStringConvertible {
 
     // MARK: Queries
 
-    /// Asks; the answer comes within the limit.
+    /// Asks; the answer comes within the limit, or at once where the task is cancelled.
     func query(_ name: String, type: Int32, limit: Duration) async -> Result<UnboundAnswer, UnboundFailure> {
-        await withCheckedContinuation { continuation in
-            let query = Query(self, deadline: Self.now + max(limit.components.seconds, 1) * 1000, continuation)
-            let reference = unsafe Unmanaged.passRetained(query)
-            var number: Int32 = 0
-            // An answer that comes at once waits for the lock, so that it finds the query noted.
-            let failure: UnboundFailure? = self.pending.withLock { pending in
-                guard !pending.isOver else { return UnboundFailure(description: "shut down") }
-                guard pending.queries.count < Self.mostQueries else {
-                    return UnboundFailure(description: "too many look-ups")
-                }
-                do throws(UnboundFailure) {
-                    try unsafe Self.check(
-                        ub_resolve_async(self.context, name, type, 1, reference.toOpaque(), answered, &number)
-                    )
-                } catch {
-                    return error
-                }
-                query.number.store(number, ordering: .relaxed)
-                pending.queries[number] = query
-                return nil
+        let query = Query(self, limit: limit)
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                guard query.wait(continuation) else { return }
+                self.start(query, name, type)
             }
-            guard let failure else { return }
-            unsafe reference.release()
-            query.resume(.failure(failure))
+        } onCancel: {
+            query.cancel()
         }
+    }
+
+    private func start(_ query: Query, _ name: String, _ type: Int32) {
+        let reference = unsafe Unmanaged.passRetained(query)
+        var number: Int32 = 0
+        // An answer that comes at once waits for the lock, so that it finds the query noted.
+        let failure: UnboundFailure? = self.pending.withLock { pending in
+            guard !pending.isOver else { return UnboundFailure(description: "shut down") }
+            guard pending.queries.count < Self.mostQueries else {
+                return UnboundFailure(description: "too many look-ups")
+            }
+            do throws(UnboundFailure) {
+                try unsafe Self.check(
+                    ub_resolve_async(self.context, name, type, 1, reference.toOpaque(), answered, &number)
+                )
+            } catch {
+                return error
+            }
+            query.number.store(number, ordering: .relaxed)
+            pending.queries[number] = query
+            return nil
+        }
+        guard let failure else { return }
+        unsafe reference.release()
+        query.resume(.failure(failure))
     }
 
     /// Waits for answers until `shutDown()`: the body of the one thread.
@@ -153,7 +189,7 @@ struct UnboundFailure: Error, CustomStringConvertible {
     private func takeOverdue() -> (queries: [(Int32, Query)], isOver: Bool) {
         let now = Self.now
         return self.pending.withLock { pending in
-            let overdue = pending.queries.filter { pending.isOver || $0.value.deadline <= now }
+            let overdue = pending.queries.filter { pending.isOver || $0.value.deadline.load(ordering: .relaxed) <= now }
             for number in overdue.keys { pending.queries[number] = nil }
             return (overdue.map { ($0.key, $0.value) }, pending.isOver)
         }

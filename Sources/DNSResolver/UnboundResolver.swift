@@ -1,18 +1,17 @@
 import Foundation
 import Glibc
-package import Logging
 package import MailHubPlugin
 package import SMTP
 
 /// The DNS through libunbound: answers are cached and, with a trust anchor, validated by the library.
-package final class UnboundResolver: ValidatingResolver {
+package struct UnboundResolver: ValidatingResolver {
     /// From `"dns"` in config.json.
     package struct Settings: Sendable {
         /// `address@port`; empty for the system's resolvers.
         package var servers: [String]
         /// Whether AAAA records are asked for.
         package var usesIPv6: Bool
-        /// How long one look-up may take: at least a second.
+        /// How long one look-up may take; what is given up is told within a fifth of a second.
         package var timeLimit: Duration
         /// The keys to validate with; `nil` for no validation.
         package var trustAnchorFile: String?
@@ -31,17 +30,34 @@ package final class UnboundResolver: ValidatingResolver {
     }
     private enum RecordType: Int32 { case a = 1, ptr = 12, mx = 15, txt = 16, aaaa = 28, tlsa = 52 }
 
-    private let context: UnboundContext
-    private let settings: Settings
-    private let logger: Logger
+    /// The library's thread, which ends when the last resolver that uses it is gone.
+    private final class Library: Sendable {
+        let context: UnboundContext
+
+        init(_ context: UnboundContext) throws(UnboundFailure) {
+            self.context = context
+            try UnboundResolver.startThread { context.process() }
+        }
+
+        deinit { self.context.shutDown() }
+    }
+
+    private let library: Library
+    private var settings: Settings
 
     /// - Throws: where the library cannot be set up: a malformed server, an unreadable key file.
-    package init(settings: Settings, logger: Logger) throws {
-        let context = try UnboundContext(servers: settings.servers, trustAnchorFile: settings.trustAnchorFile)
-        self.context = context
+    package init(settings: Settings) throws {
+        self.library = try Library(
+            UnboundContext(servers: settings.servers, trustAnchorFile: settings.trustAnchorFile)
+        )
         self.settings = settings
-        self.logger = logger
-        try Self.startThread { context.process() }
+    }
+
+    /// The same resolver, which gives look-ups up earlier: for callers that have no time to wait.
+    package func within(_ limit: Duration) -> UnboundResolver {
+        var result = self
+        result.settings.timeLimit = min(limit, self.settings.timeLimit)
+        return result
     }
 
     /// Why a file cannot be used as `Settings.trustAnchorFile`; `nil` where it can.
@@ -61,9 +77,7 @@ package final class UnboundResolver: ValidatingResolver {
     }
 
     /// Ends the library's thread; look-ups fail from now on.
-    package func shutDown() { self.context.shutDown() }
-
-    deinit { self.context.shutDown() }
+    package func shutDown() { self.library.context.shutDown() }
 
     package func mailExchangers(of domain: String) async -> Lookup<[MailExchanger]> {
         await self.validatedMailExchangers(of: domain).lookup
@@ -136,7 +150,7 @@ package final class UnboundResolver: ValidatingResolver {
         guard !name.isEmpty, name.utf8.count <= 253, name.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
             return .success(UnboundAnswer(records: [], isNameMissing: true, isSecure: false, canonicalName: nil))
         }
-        return await self.context.query(name, type: type.rawValue, limit: self.settings.timeLimit)
+        return await self.library.context.query(name, type: type.rawValue, limit: self.settings.timeLimit)
     }
 
     /// Starts a thread of its own: it ends with the context.

@@ -150,7 +150,8 @@ public final class TestHub: Sendable {
                 directory: directory,
                 store: store,
                 counters: counters,
-                servedDomains: domains
+                servedDomains: domains,
+                timeLimit: plugin.timeLimits.values.reduce(plugin.timeLimit, min)
             )
             let value = try plugin.make(section, services)
             let problems = section.problems()

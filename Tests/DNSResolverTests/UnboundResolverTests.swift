@@ -1,6 +1,5 @@
 @testable import DNSResolver
 import Foundation
-import Logging
 import MailHubPlugin
 import SMTP
 import TestSupport
@@ -44,8 +43,7 @@ struct UnboundResolverTests {
         let starting = Unshared(server)
         try await onThread { try starting.value.start() }
         let resolver = try UnboundResolver(
-            settings: .init(servers: [server.server], usesIPv6: usesIPv6, timeLimit: timeLimit),
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            settings: .init(servers: [server.server], usesIPv6: usesIPv6, timeLimit: timeLimit)
         )
         do { try await body(resolver, server) } catch { Issue.record(error) }
         resolver.shutDown()
@@ -182,6 +180,36 @@ struct UnboundResolverTests {
                 try await Task.sleep(for: .milliseconds(250))
             }
             #expect(names == .found([.init(preference: 5, host: "mx1.site.test")]))
+        }
+    }
+
+    @Test("A caller that is cancelled has its answer at once, before and while it waits; so has one in a hurry")
+    func cancellation() async throws {
+        // A server that is there, and never answers.
+        let silent = try SilentServer()
+        let resolver = try UnboundResolver(
+            settings: .init(servers: ["127.0.0.1@\(silent.port)"], timeLimit: .seconds(3600))
+        )
+        defer { resolver.shutDown() }
+        let waiting = Task { await resolver.addresses(of: "mx1.site.test") }
+        try await onThread { try silent.awaitQuestion() }
+        waiting.cancel()
+        guard case .unavailable = await waiting.value else {
+            Issue.record("an answer of nobody")
+            return
+        }
+        let early = Task {
+            while !Task.isCancelled { await Task.yield() }
+            return await resolver.texts(of: "mx1.site.test")
+        }
+        early.cancel()
+        guard case .unavailable = await early.value else {
+            Issue.record("an answer of nobody")
+            return
+        }
+        guard case .unavailable = await resolver.within(.milliseconds(100)).names(of: .ipv4(0xC000_0201)) else {
+            Issue.record("an answer of nobody")
+            return
         }
     }
 

@@ -55,6 +55,9 @@ struct BlocklistTests {
             let port = scenario.hub.port
             let listed = try send(from: "a@good.example", by: "127.0.0.9", "127.0.0.1", port)
             #expect(listed.contains("<** 550 5.7.1 "), "\(listed)")
+            guard !(try swaks.run(["--support"])).output.contains("*** IPv6 not available") else {
+                throw PeerFailure("swaks has no IPv6: install libio-socket-inet6-perl")
+            }
             let six = try send(from: "a@good.example", by: "::1", "::1", port6)
             #expect(six.contains("<** 550 5.7.1 "), "\(six)")
             let domain = try send(from: "a@spam.example", by: "127.0.0.8", "127.0.0.1", port)
@@ -64,6 +67,38 @@ struct BlocklistTests {
             names.stop()
             let blind = try send(from: "a@good.example", by: "127.0.0.7", "127.0.0.1", port)
             #expect(blind.contains("<-  250 2.0.0 Queued as "), "\(blind)")
+        }
+    }
+
+    @Test(
+        "A name server that takes questions and never answers: plugins that live without it do, within their time limit"
+    )
+    func silence() async throws {
+        try await onThread {
+            let directory = try TemporaryDirectory()
+            guard let swaks = try Peer.find("swaks") else { return }
+            let silent = try SilentServer()
+            let scenario = try Scenario(
+                in: directory,
+                more: [
+                    "relayNetworks": [String](), "dns": ["servers": ["127.0.0.1@\(silent.port)"]],
+                    "plugins": [
+                        [
+                            "plugin": "DNSBlocklists", "timeout": "2s",
+                            "configuration": [
+                                "lists": [["zone": "bl.test"], ["zone": "doms.test", "of": "senderDomain"]]
+                            ],
+                        ],
+                        ["plugin": "SenderDomain", "timeout": "2s", "configuration": ["unavailable": "take"]],
+                    ],
+                ]
+            )
+            try scenario.hub.start()
+            let (_, output) = try swaks.run([
+                "--server", "127.0.0.1", "--port", "\(scenario.hub.port)", "--from", "a@good.example", "--to",
+                "ann@example.org",
+            ])
+            #expect(output.contains("<-  250 2.0.0 Queued as "), "\(output)")
         }
     }
 }

@@ -13,6 +13,8 @@ public struct TestServices: Sendable {
     public let counters = Counters()
     /// What next hops say; set it before a plugin is made.
     public var recipientProbe: any RecipientProbe = NoRecipientProbe()
+    /// How long a call may take; set it before a plugin is made.
+    public var timeLimit: Duration = .seconds(10)
 
     /// Makes fresh ones.
     public init() { self.store = MemoryKeyValueStore(clock: self.clock) }
@@ -44,7 +46,8 @@ public struct TestServices: Sendable {
             store: self.store,
             counters: self.counters,
             recipientProbe: self.recipientProbe,
-            servedDomains: Set(servedDomains.compactMap { Domain($0) })
+            servedDomains: Set(servedDomains.compactMap { Domain($0) }),
+            timeLimit: self.timeLimit
         )
         let plugin = try Plugin(configuration: section, services: services)
         return (plugin, section.problems().map { "\($0.path): \($0.message)" })

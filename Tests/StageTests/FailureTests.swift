@@ -18,7 +18,7 @@ struct FailureTests {
             switch self.stage {
             case .queued, .disconnect, .deliveryOutcome: "250 2.0.0"
             case .connect: self.ignores ? "220 " : "421 "
-            case .resolver: self.ignores ? "550 5.1.1" : "451 4.4.3"
+            case .resolver: "451 4.4.3"  // never "unknown user"
             case .hello, .sender, .recipient: self.ignores ? "250" : "451 4.3.0"
             case .data: self.ignores ? "354" : "451 4.3.0"
             case .header, .message, .recipientMessage, .route: self.ignores ? "250 2.0.0" : "451 4.3.0"
@@ -80,6 +80,40 @@ struct FailureTests {
         try await scribe.has("probe late")
         await hub.advance(by: .seconds(1))
         #expect(scribe.count("next sender") == (ignores ? 1 : 0))
+    }
+
+    @Test(
+        "A resolver fails, which is to be ignored: another one may know the recipient, and none may say that it is unknown",
+        arguments: [Behaviour.throw, .hang]
+    )
+    func otherResolvers(_ behaviour: Behaviour) async throws {
+        for (answer, expected) in [
+            (RecipientResolution.found(ResolvedRecipient()), "250"), (.notFound, "451 4.4.3"), (.next, "451 4.4.3"),
+        ] {
+            let scribe = Scribe()
+            defer { scribe.release() }
+            let hub = try TestHub([
+                ProbedStage.resolver.probe("probe", scribe, ignoresFailure: true) { behaviour },
+                .init(named: "other") { _, _ in Answering(answer: answer) },
+            ])
+            let drive = StageDrive(hub: hub)
+            let reply =
+                if case .throw = behaviour {
+                    try await drive.reply(at: .resolver)
+                } else {
+                    try await drive.reply(at: .resolver, whileHanging: scribe)
+                }
+            #expect(reply.hasPrefix(expected), "\(reply)")
+        }
+    }
+
+    private struct Answering: RecipientResolver {
+        let answer: RecipientResolution
+
+        init(answer: RecipientResolution) { self.answer = answer }
+        init(configuration: ConfigurationSection, services: PluginServices) { self.answer = .next }
+
+        func resolve(_ mailbox: Mailbox, _ session: SessionContext) async throws -> RecipientResolution { self.answer }
     }
 
     @Test("A stage may have a time limit of its own", arguments: ProbedStage.allCases)

@@ -22,7 +22,7 @@ extension CallAhead: OperatorHook {
         switch request.verb {
         case "show": return OperatorAnswer(lines: [try await self.state(of: mailbox, key)])
         case "ask":
-            return switch await self.ask(about: mailbox) {
+            return switch await self.ask(about: mailbox, within: .seconds(60)) {
             case .exists: OperatorAnswer(lines: ["\(mailbox) exists"])
             case .doesNotExist(let reply): OperatorAnswer(lines: ["\(mailbox) does not exist: \(reply)"])
             case .unavailable(let reason): OperatorAnswer(lines: ["the next hop cannot be asked: \(reason)"])

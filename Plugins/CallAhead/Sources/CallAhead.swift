@@ -7,6 +7,10 @@ public struct CallAhead: RecipientResolver {
     private let domains: Set<Domain>
     private let probe: any RecipientProbe
     private let underWay: ProbesUnderWay
+    /// How long a question waits for its turn, and whoever is remembered for the answer.
+    private let patience: Duration
+    /// How long anybody waits for the answer: less than the hub waits for the plugin, which would count as its failure.
+    private let timeLimit: Duration
     private let clock: any WallClock
     private let counters: Counters
 
@@ -18,7 +22,7 @@ public struct CallAhead: RecipientResolver {
             let fix = "add it to the \"domains\" of the hub"
             configuration.report("the hub takes no mail for \(domain)", at: "domains", fix: fix)
         }
-        self.route = configuration.optionalString("route")
+        self.route = configuration.optionalRoute("route")
         let lifetimes = ProbeLifetimes(
             positive: configuration.duration("positive", default: .seconds(86_400)),
             negative: configuration.duration("negative", default: .seconds(3600)),
@@ -33,9 +37,11 @@ public struct CallAhead: RecipientResolver {
             )
         }
         self.cache = ProbeCache(lifetimes, services: services)
+        self.timeLimit = services.timeLimit * 4 / 5
+        self.patience = min(configuration.duration("patience", default: .seconds(3)), self.timeLimit)
         self.underWay = ProbesUnderWay(
             most: configuration.integer("probes", in: 1...1000, default: 20),
-            patience: configuration.duration("patience", default: .seconds(3))
+            patience: self.patience
         )
         self.probe = services.recipientProbe
         self.clock = services.clock
@@ -50,14 +56,16 @@ public struct CallAhead: RecipientResolver {
             self.counters.increment("cached")
             return known.record.exists ? .found(ResolvedRecipient()) : .notFound
         }
-        // Who is remembered need not wait for a place among the questions.
-        switch await self.ask(about: mailbox, mayWait: !(known?.record.exists ?? false)) {
+        // Who is remembered need not wait for a place among the questions, nor long for the answer.
+        let isRemembered = known?.record.exists ?? false
+        let limit = isRemembered ? self.patience : self.timeLimit
+        switch await self.ask(about: mailbox, mayWait: !isRemembered, within: limit) {
         case .exists: return .found(ResolvedRecipient())
         case .doesNotExist(let reply):
             session.logger.debug("no such mailbox", metadata: ["to": "\(mailbox)", "reply": "\(reply)"])
             return .notFound
         case .unavailable(let reason):
-            if let known, known.record.exists {
+            if isRemembered {
                 self.counters.increment("kept")
                 return .found(ResolvedRecipient())
             }
@@ -66,9 +74,9 @@ public struct CallAhead: RecipientResolver {
     }
 
     /// Asks now, or when there is a place for one more question, and remembers what is said.
-    func ask(about mailbox: Mailbox, mayWait: Bool = true) async -> RecipientProbeAnswer {
+    func ask(about mailbox: Mailbox, mayWait: Bool = true, within limit: Duration) async -> RecipientProbeAnswer {
         let key = ProbeCache.key(of: mailbox, route: self.route)
-        return await self.underWay.answer(for: key, mayWait: mayWait) { [self] in
+        return await self.underWay.answer(for: key, mayWait: mayWait, within: limit) { [self] in
             let answer = await self.probe.probe(mailbox, route: self.route)
             switch answer {
             case .exists:

@@ -39,10 +39,13 @@ struct ProbeCache: Sendable {
         "\(mailbox.localPart)@\(mailbox.domain?.canonical ?? mailbox.host.description)\(route.map { " by \($0)" } ?? "")"
     }
 
+    /// Begins the keys of mailboxes that do not exist: no mailbox has such a character.
+    private static let missing = "\u{1}"
+
     /// What is known, and whether it still counts without asking again.
     func known(_ key: String) async -> (record: ProbeRecord, isFresh: Bool)? {
         do {
-            guard let record = try await self.store.value(ProbeRecord.self, for: key) else { return nil }
+            guard let record = try await self.record(key) else { return nil }
             let age = self.clock.now - record.at
             let lifetime = record.exists ? self.lifetimes.keep : self.lifetimes.negative
             guard age < lifetime else { return nil }
@@ -53,23 +56,41 @@ struct ProbeCache: Sendable {
         }
     }
 
-    /// Keeps an answer; answers of "no such mailbox", which anybody can provoke, only while there is room.
+    /// Keeps an answer; those of "no such mailbox", which anybody can provoke, only while there is room, and till it is needed.
     func keep(_ record: ProbeRecord, for key: String) async {
-        let expires = record.at + (record.exists ? self.lifetimes.keep : self.lifetimes.negative)
         do {
-            if try await self.store.value(for: key) == nil, try await self.store.count() >= self.lifetimes.mostEntries {
+            let own = record.exists ? key : Self.missing + key
+            guard try await self.hasRoom(for: own, exists: record.exists) else {
                 self.counters.increment("cache-full")
                 return
             }
-            try await self.store.set(record, for: key, expires: expires)
+            let lifetime = record.exists ? self.lifetimes.keep : self.lifetimes.negative
+            try await self.store.set(record, for: own, expires: record.at + lifetime)
+            try await self.store.remove(record.exists ? Self.missing + key : key)
         } catch {
             self.counters.increment("cache-unavailable")
         }
     }
 
+    private func hasRoom(for key: String, exists: Bool) async throws -> Bool {
+        guard try await self.store.value(for: key) == nil, try await self.store.count() >= self.lifetimes.mostEntries
+        else { return true }
+        guard exists,
+            let other = try await self.store.entries(withPrefix: Self.missing, after: nil, limit: 1).first
+        else { return false }
+        return try await self.store.remove(other.key)
+    }
+
     // MARK: The operator
 
-    func record(_ key: String) async throws -> ProbeRecord? { try await self.store.value(ProbeRecord.self, for: key) }
+    func record(_ key: String) async throws -> ProbeRecord? {
+        if let record = try await self.store.value(ProbeRecord.self, for: key) { return record }
+        return try await self.store.value(ProbeRecord.self, for: Self.missing + key)
+    }
 
-    func remove(_ key: String) async throws -> Bool { try await self.store.remove(key) }
+    func remove(_ key: String) async throws -> Bool {
+        let existed = try await self.store.remove(key)
+        let wasMissing = try await self.store.remove(Self.missing + key)
+        return existed || wasMissing
+    }
 }

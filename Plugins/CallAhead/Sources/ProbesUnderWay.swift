@@ -5,8 +5,8 @@ import Synchronization
 final class ProbesUnderWay: Sendable {
     typealias Answer = RecipientProbeAnswer
     private struct State {
-        /// Those at work and those that wait.
-        var tasks: [String: Task<Answer, Never>] = [:]
+        /// What those at work and those that wait will say.
+        var answers: [String: PendingAnswer] = [:]
         var atWork = 0
         /// In the order in which they have come.
         var waiting: [Waiter] = []
@@ -34,31 +34,46 @@ final class ProbesUnderWay: Sendable {
 
     /// Joins the probe of a key, or begins one.
     ///
-    /// A probe goes on when the session that began it is gone: its answer will be in the cache at the next attempt.
+    /// A probe goes on when nobody waits for it any more: its answer will be in the cache at the next attempt.
     ///
-    /// - Parameter mayWait: whether it waits for its turn where all places are taken.
+    /// - Parameters:
+    ///   - mayWait: whether it waits for its turn where all places are taken.
+    ///   - limit: how long to wait for the answer.
     func answer(
         for key: String,
         mayWait: Bool,
+        within limit: Duration,
         _ probe: @escaping @Sendable () async -> Answer
     ) async -> Answer {
-        let task = self.state.withLock { state -> Task<Answer, Never>? in
-            if let task = state.tasks[key] { return task }
-            guard state.tasks.count < (mayWait ? self.most * (1 + Self.waitingPerPlace) : self.most) else { return nil }
+        let pending = self.state.withLock { state -> PendingAnswer? in
+            if let pending = state.answers[key] { return pending }
+            guard state.answers.count < (mayWait ? self.most * (1 + Self.waitingPerPlace) : self.most) else {
+                return nil
+            }
+            let pending = PendingAnswer()
+            state.answers[key] = pending
             // Ends by itself: the service limits each probe.
-            let task = Task {
+            Task {
                 guard await self.takePlace() else {
-                    self.state.withLock { $0.tasks[key] = nil }
-                    return Self.tooMany
+                    self.state.withLock { $0.answers[key] = nil }
+                    return pending.finish(Self.tooMany)
                 }
                 let answer = await probe()
                 self.leavePlace(key)
-                return answer
+                pending.finish(answer)
             }
-            state.tasks[key] = task
-            return task
+            return pending
         }
-        return await task?.value ?? Self.tooMany
+        guard let pending else { return Self.tooMany }
+        return await withTaskGroup(of: Answer.self) { group in
+            group.addTask { await pending.value() }
+            group.addTask {
+                try? await Task.sleep(for: limit)
+                return .unavailable("no answer in time")
+            }
+            defer { group.cancelAll() }
+            return await group.next() ?? Self.tooMany
+        }
     }
 
     private static let tooMany = Answer.unavailable("too many probes are under way")
@@ -95,7 +110,7 @@ final class ProbesUnderWay: Sendable {
     /// The next one in the row takes it.
     private func leavePlace(_ key: String) {
         let next = self.state.withLock { state -> Waiter? in
-            state.tasks[key] = nil
+            state.answers[key] = nil
             guard state.waiting.isEmpty else { return state.waiting.removeFirst() }
             state.atWork -= 1
             return nil

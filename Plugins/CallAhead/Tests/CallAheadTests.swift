@@ -92,9 +92,12 @@ struct CallAheadTests {
             steps: [
                 .init(address: "a@example.org", hop: unknown, answer: "not found"),
                 .init(address: "b@example.org", hop: unknown, answer: "not found"),
+                // Who exists takes the place of one who does not.
                 .init(address: "b@example.org", hop: .exists, answer: "found"),
-                .init(address: "a@example.org", answer: "not found"),
-                .init(after: .seconds(3600), address: "b@example.org", hop: .exists, answer: "found"),
+                .init(address: "b@example.org", answer: "found"),
+                .init(address: "a@example.org", hop: unknown, answer: "not found"),
+                .init(address: "c@example.org", hop: .exists, answer: "found"),
+                .init(address: "c@example.org", hop: .exists, answer: "found"),
                 .init(address: "b@example.org", answer: "found"),
             ]
         ),
@@ -219,12 +222,35 @@ struct CallAheadTests {
         #expect(services.counters["kept"] == 1)
     }
 
+    @Test("a next hop that says nothing: who is remembered is accepted, others are deferred, and the plugin is in time")
+    func silence() async throws {
+        var services = TestServices()
+        let hop = HeldProbe()
+        services.recipientProbe = hop
+        services.timeLimit = .milliseconds(100)
+        let plugin = try services.make(CallAhead.self, #"{"positive": "1h"}"#)
+        func ask(_ address: String) async throws -> String {
+            describe(try await plugin.resolve(recipient(address).mailbox, session()))
+        }
+        await hop.answer(["known@example.org"])
+        #expect(try await ask("known@example.org") == "found")
+        services.clock.advance(by: .seconds(3601))
+        await hop.answer([])
+        #expect(try await ask("known@example.org") == "found")
+        #expect(try await ask("other@example.org") == "unavailable")
+        #expect(services.counters["kept"] == 1)
+        // The answer that comes late is there at the next attempt.
+        await hop.release()
+        while services.counters["exists"] < 3 { await Task.yield() }
+        #expect(try await ask("other@example.org") == "found")
+    }
+
     @Test("who waits too long for a place is not answered by it; whoever comes later finds the row as it should be")
     func patience() async {
         let hop = HeldProbe()
         let probes = ProbesUnderWay(most: 1, patience: .milliseconds(1))
         @Sendable func ask(_ name: String) async -> RecipientProbeAnswer {
-            await probes.answer(for: name, mayWait: true) {
+            await probes.answer(for: name, mayWait: true, within: .seconds(3600)) {
                 await hop.probe(recipient("\(name)@example.org").mailbox, route: nil)
             }
         }

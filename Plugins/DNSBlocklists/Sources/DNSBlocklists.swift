@@ -69,12 +69,11 @@ public struct DNSBlocklists: ConnectHook, RecipientHook {
         guard self.moment == .recipient, !self.exempt.cover(session), !self.exempt.cover(sender),
             !self.exempt.cover(recipient)
         else { return .next }
-        var score = await self.clientScore(session)
-        if let domain = sender.mailbox?.domain {
-            let other = await self.senderScore(domain, transaction, session)
-            score.score += other.score
-            score.zones += other.zones
-        }
+        async let ofClient = self.clientScore(session)
+        let ofSender = await self.senderScore(sender.mailbox?.domain, transaction, session)
+        var score = await ofClient
+        score.score += ofSender.score
+        score.zones += ofSender.zones
         switch self.verdict(score) {
         case .take: return .next
         case .refuse: return .reject(Reply(550, Self.byPolicy, Self.text))
@@ -112,10 +111,11 @@ public struct DNSBlocklists: ConnectHook, RecipientHook {
     }
 
     private func senderScore(
-        _ domain: Domain,
+        _ domain: Domain?,
         _ transaction: TransactionContext,
         _ session: SessionContext
     ) async -> BlocklistScore {
+        guard let domain else { return BlocklistScore() }
         if let known = transaction.facts[BlocklistScore.self] { return known }
         let score = self.sum(await self.query.ask(about: domain), session)
         transaction.facts[BlocklistScore.self] = score.score
@@ -146,19 +146,21 @@ public struct DNSBlocklists: ConnectHook, RecipientHook {
         return (score, results.filter { if case .listed = $0.meaning { true } else { false } })
     }
 
-    /// Tells the log what a list says about its entry (RFC 5782 section 2.1); nobody waits long for it.
+    /// Tells the log what lists say about their entries (RFC 5782 section 2.1); nobody waits long for it.
     private func logReasons(_ listed: [BlocklistQuery.Result], _ session: SessionContext) async {
-        for result in listed {
-            self.counters.increment("listed")
-            guard case .listed(let codes) = result.meaning else { continue }
-            let reason = await self.query.reason(for: result.name)
-            session.logger.info(
-                "listed by a block list",
-                metadata: [
-                    "zone": "\(result.list.zone)", "codes": "\(codes.map(\.description).joined(separator: " "))",
-                    "weight": "\(result.list.weight)", "reason": "\(reason ?? "none given")",
-                ]
-            )
+        await withTaskGroup(of: (result: BlocklistQuery.Result, reason: String?).self) { group in
+            for result in listed { group.addTask { (result, await self.query.reason(for: result.name)) } }
+            for await (result, reason) in group {
+                self.counters.increment("listed")
+                guard case .listed(let codes) = result.meaning else { continue }
+                session.logger.info(
+                    "listed by a block list",
+                    metadata: [
+                        "zone": "\(result.list.zone)", "codes": "\(codes.map(\.description).joined(separator: " "))",
+                        "weight": "\(result.list.weight)", "reason": "\(reason ?? "none given")",
+                    ]
+                )
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ extension RewriteRule {
             section.report("missing", at: "action", fix: "say what to do: \"add\", \"remove\", ...")
         }
         self.direction = section.enumeration("direction", default: .any)
-        self.listeners = Set(section.strings("listeners") ?? [])
+        self.listeners = Set(section.listeners("listeners") ?? [])
         self.senderDomains = Self.domains("senderDomains", section)
         self.recipientDomains = Self.domains("recipientDomains", section)
         self.touchesTrace = section.boolean("trace", default: false)

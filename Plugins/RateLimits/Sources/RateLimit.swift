@@ -81,7 +81,7 @@ struct RateLimit: Sendable {
         self.period = section.duration("per", default: .seconds(3600))
         let burst = section.optionalInteger("burst", in: range)
         self.clients = section.enumeration("clients", default: self.subject == .user ? .authenticated : .others)
-        self.listeners = Set(section.strings("listeners") ?? [])
+        self.listeners = Set(section.listeners("listeners") ?? [])
         self.action = section.enumeration("action", default: .defer)
         self.name = section.string("name", default: "\(self.subject.rawValue)-\(index + 1)")
         if section.has("messages") == section.has("recipients") {

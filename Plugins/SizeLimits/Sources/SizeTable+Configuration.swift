@@ -7,7 +7,10 @@ extension SizeTable {
         self.init()
         self.message = Self.limit("message", configuration)
         if let section = configuration.section("listeners") {
-            for name in section.keys { self.listeners[name] = Self.limit(name, section) }
+            for name in section.keys {
+                section.checkListener(key: name)
+                self.listeners[name] = Self.limit(name, section)
+            }
         }
         if let section = configuration.section("domains") {
             for name in section.keys {

@@ -17,10 +17,9 @@ package struct Router: Sendable {
 
     /// The destination of a recipient.
     ///
-    /// A chosen route that no longer exists gives way to that of the domain.
+    /// Where a chosen route does not exist, mail waits for it: any other would lead to a place that nobody chose.
     package func destination(for recipient: EnvelopeRecipient) -> Destination {
-        let chosen = recipient.route.flatMap { self.usesMX[$0] == nil ? nil : $0 }
-        let route = chosen ?? recipient.mailbox.domain.flatMap { self.routeOfDomain[$0] } ?? self.defaultRoute
+        let route = recipient.route ?? recipient.mailbox.domain.flatMap { self.routeOfDomain[$0] } ?? self.defaultRoute
         guard self.usesMX[route] == true else { return Destination(route: route, domain: "") }
         return switch recipient.mailbox.host {
         case .domain(let domain): Destination(route: route, domain: domain.canonical)

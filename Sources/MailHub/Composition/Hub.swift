@@ -50,10 +50,7 @@ public enum Hub {
         try HubLogging.start(first.logSettings)
         let logger = Logger(label: "mailhub")
         ProcessLimits.raise(logger)
-        let resolver = try UnboundResolver(
-            settings: first.dns.settings,
-            logger: logger
-        )
+        let resolver = try UnboundResolver(settings: first.dns.settings)
         let storage: PluginStorage
         do {
             storage = try PluginStorage(directory: first.queue.directory, clock: SystemClock(), logger: logger)
@@ -67,12 +64,14 @@ public enum Hub {
             PluginServices(
                 logger: logger,
                 clock: SystemClock(),
-                resolver: resolver,
+                // A plugin may look up two things in turn, and still answer itself when neither comes.
+                resolver: resolver.within(surroundings.timeLimit * 2 / 5),
                 directory: directories.directory(for: surroundings.directory),
                 store: storage.store(of: name),
                 counters: Counters(plugin: name),
                 recipientProbe: probe,
-                servedDomains: surroundings.servedDomains
+                servedDomains: surroundings.servedDomains,
+                timeLimit: surroundings.timeLimit
             )
         }
         let configuration = try HubConfigurationReader.read(path: path, registry: registry)
@@ -118,7 +117,8 @@ public enum Hub {
                 clock: SystemClock(),
                 resolver: NoResolver(),
                 directory: directories.directory(for: surroundings.directory),
-                servedDomains: surroundings.servedDomains
+                servedDomains: surroundings.servedDomains,
+                timeLimit: surroundings.timeLimit
             )
         }
     }

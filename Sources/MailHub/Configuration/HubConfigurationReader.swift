@@ -78,6 +78,7 @@ struct HubConfigurationReader {
         let directory = self.directory()
         var tokens: TokenVerifier?
         let authentication = self.authentication(directory, tokens: &tokens)
+        self.root.announce(listeners: Set(listeners.map(\.name)), routes: Set(routes.keys))
         let plugins = self.plugins(PluginSurroundings(servedDomains: Set(domains.keys), directory: directory))
         let logging = self.logging()
         let delivery = self.delivery()

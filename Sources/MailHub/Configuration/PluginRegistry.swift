@@ -43,6 +43,8 @@ struct PluginRegistry: Sendable {
                 return nil
             }
             guard let configuration = section.sectionOrEmpty("configuration") else { return nil }
+            var surroundings = surroundings
+            surroundings.timeLimit = running.timeLimits.values.reduce(running.timeLimit, min)
             let services = self.makeServices(name, surroundings)
             do {
                 let plugin = try type.init(configuration: configuration, services: services)
@@ -94,6 +96,8 @@ struct PluginSurroundings: Sendable {
     let servedDomains: Set<Domain>
     /// The LDAP servers; `nil` where there are none.
     var directory: LDAPSettings?
+    /// The shortest time that a call of the plugin may take.
+    var timeLimit: Duration = .seconds(10)
 }
 
 extension HubConfigurationReader {

@@ -30,7 +30,7 @@ public struct Exemptions: Sendable {
         defaultRecipients: [String] = []
     ) {
         self.networks = section?.networks("networks") ?? []
-        self.listeners = Set(section?.strings("listeners") ?? [])
+        self.listeners = Set(section?.listeners("listeners") ?? [])
         self.relayClients = sparesTrusted && section?.boolean("relayClients", default: true) ?? true
         self.authenticated = sparesTrusted && section?.boolean("authenticated", default: true) ?? true
         let domains = section?.values("senderDomains", expected: "a domain name") { Domain($0) }

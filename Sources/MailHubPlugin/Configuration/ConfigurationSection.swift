@@ -7,6 +7,8 @@ public final class ConfigurationSection {
     final class Report {
         let file: String
         var problems: [ConfigurationProblem] = []
+        /// The names in the file; none of a kind where they are not known.
+        var names: [NameKind: Set<String>] = [:]
         init(file: String) { self.file = file }
     }
 
@@ -14,7 +16,7 @@ public final class ConfigurationSection {
     public let path: String
     /// The folder of the file: relative paths in it start there.
     public let folder: String
-    private let report: Report
+    let report: Report
     let members: [JSONNode.Member]
     let position: SourcePosition
     private var asked: Set<String> = []

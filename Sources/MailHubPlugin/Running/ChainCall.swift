@@ -29,12 +29,22 @@ final class ChainCall<Hook: Sendable, State: Sendable, Outcome: Sendable>: Senda
     /// The caller waits, and the timer runs: before that, all plugins so far have answered at once, and nobody else looks.
     @usableFromInline let isWatched = Atomic<Bool>(false)
     @usableFromInline let hooks: [Hooked<Hook>]
+    /// Notes in the state that a plugin has failed, or is not asked for a while, and that this is ignored.
+    @usableFromInline let ignored: (@Sendable (inout State) -> Void)?
     @usableFromInline let eventLoop: any EventLoop
     @usableFromInline let logger: Logger
 
     @inlinable
-    init(hooks: [Hooked<Hook>], start: Int, state: State, eventLoop: any EventLoop, logger: Logger) {
+    init(
+        hooks: [Hooked<Hook>],
+        start: Int,
+        state: State,
+        ignored: (@Sendable (inout State) -> Void)?,
+        eventLoop: any EventLoop,
+        logger: Logger
+    ) {
         self.hooks = hooks
+        self.ignored = ignored
         self.eventLoop = eventLoop
         self.logger = logger
         self.index = Atomic(start)
@@ -67,14 +77,25 @@ final class ChainCall<Hook: Sendable, State: Sendable, Outcome: Sendable>: Senda
                     guard hooked.onFailure == .ignore else {
                         return self.finish(.finished(.failed(plugin: hooked.name)))
                     }
-                    state = self.progress.withLock { $0.state }  // without the half of its edits that was applied
+                    state = self.stateWithoutFailure()
                 }
             } else if hooked.onFailure == .defer {
                 return self.finish(.finished(.failed(plugin: hooked.name)))
+            } else {
+                state = self.stateWithoutFailure()
             }
             index += 1
         }
         self.finish(.finished(.passed(state)))
+    }
+
+    /// The state without the half of its edits that a plugin had applied before it failed.
+    @usableFromInline
+    func stateWithoutFailure() -> State {
+        self.progress.withLock { progress in
+            self.ignored?(&progress.state)
+            return progress.state
+        }
     }
 
     /// Notes that a plugin is at work now; `false` where the chain has ended without it.

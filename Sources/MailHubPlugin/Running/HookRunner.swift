@@ -111,6 +111,7 @@ package struct HookRunner: Sendable {
     ///   - state: what earlier plugins have made of the thing that is asked about.
     ///   - willWait: called once before the first real wait, on the caller's thread: to flush replies.
     ///   - endures: whether ``cancelCurrent()`` leaves it alone.
+    ///   - ignored: notes in the state that a failure is ignored, where that matters.
     ///   - step: asks one plugin, and applies what it wants changed.
     @inlinable
     package func run<Hook: Sendable, State: Sendable, Outcome: Sendable>(
@@ -118,9 +119,10 @@ package struct HookRunner: Sendable {
         _ state: State,
         willWait: () -> Void = {},
         endures: Bool = false,
+        ignored: (@Sendable (inout State) -> Void)? = nil,
         step: @escaping @Sendable (Hook, inout State) async throws -> ChainStep<Outcome>
     ) async -> ChainResult<State, Outcome> {
-        switch self.start(hooks, state, endures: endures, step: step) {
+        switch self.start(hooks, state, endures: endures, ignored: ignored, step: step) {
         case .over(let result): return result
         case .waiting(let chain):
             willWait()
@@ -132,12 +134,14 @@ package struct HookRunner: Sendable {
     ///
     /// - Parameters:
     ///   - first: the place of the first plugin to be asked.
+    ///   - ignored: notes in the state that a failure is ignored, where that matters.
     @inlinable
     package func start<Hook: Sendable, State: Sendable, Outcome: Sendable>(
         _ hooks: [Hooked<Hook>],
         _ state: State,
         from first: Int = 0,
         endures: Bool = false,
+        ignored: (@Sendable (inout State) -> Void)? = nil,
         step: @escaping @Sendable (Hook, inout State) async throws -> ChainStep<Outcome>
     ) -> StartedChain<Hook, State, Outcome> {
         guard first < hooks.count else { return .over(.passed(state)) }
@@ -145,6 +149,7 @@ package struct HookRunner: Sendable {
             hooks: hooks,
             start: first,
             state: state,
+            ignored: ignored,
             eventLoop: self.eventLoop,
             logger: self.logger
         )
@@ -175,10 +180,18 @@ package struct HookRunner: Sendable {
             self.waiting.remove(chain.number)
             switch ending {
             case .finished(let result): return result
-            case .abandoned(let index, let before):
+            case .abandoned(let index, var state):
                 let late = call.hooks[index]
                 guard late.onFailure == .ignore else { return .failed(plugin: late.name) }
-                let rest = self.start(call.hooks, before, from: index + 1, endures: chain.endures, step: chain.step)
+                call.ignored?(&state)
+                let rest = self.start(
+                    call.hooks,
+                    state,
+                    from: index + 1,
+                    endures: chain.endures,
+                    ignored: call.ignored,
+                    step: chain.step
+                )
                 switch rest {
                 case .over(let result): return result
                 case .waiting(let next): chain = next

@@ -19,6 +19,11 @@ public struct PluginServices: Sendable {
     public let recipientProbe: any RecipientProbe
     /// The domains that the hub takes mail for: the keys of `"domains"`.
     public let servedDomains: Set<Domain>
+    /// The shortest time that a call of the plugin may take, from config.json.
+    ///
+    /// To outlive it counts as a failure, so that a plugin that waits for others gives them less. The look-ups of ``resolver`` are
+    /// given up after two fifths of it.
+    public let timeLimit: Duration
 
     /// Joins the services.
     public init(
@@ -29,7 +34,8 @@ public struct PluginServices: Sendable {
         store: any KeyValueStore = MemoryKeyValueStore(),
         counters: Counters = Counters(),
         recipientProbe: any RecipientProbe = NoRecipientProbe(),
-        servedDomains: Set<Domain>
+        servedDomains: Set<Domain>,
+        timeLimit: Duration = .seconds(10)
     ) {
         self.logger = logger
         self.clock = clock
@@ -39,5 +45,6 @@ public struct PluginServices: Sendable {
         self.counters = counters
         self.recipientProbe = recipientProbe
         self.servedDomains = servedDomains
+        self.timeLimit = timeLimit
     }
 }

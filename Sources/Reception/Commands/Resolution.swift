@@ -16,6 +16,22 @@ extension SMTPSession {
         let position: Int
     }
 
+    /// Which resolvers a question has reached.
+    struct Asked: Sendable {
+        /// One has failed, and its configuration says that this be ignored.
+        private(set) var isIncomplete = false
+
+        @Sendable static func noteFailure(_ asked: inout Self) { asked.isIncomplete = true }
+
+        /// What follows from an answer: the one that failed might have known better than those that know of no such mailbox.
+        func finding(_ finding: RecipientFinding) -> RecipientFinding {
+            switch finding {
+            case .next where self.isIncomplete, .notFound where self.isIncomplete: .unavailable("a plugin failed")
+            default: finding
+            }
+        }
+    }
+
     /// What is known once a resolver has answered.
     enum Resolution: Sendable {
         case settled(RecipientFinding)
@@ -49,7 +65,7 @@ extension SMTPSession {
     static func question(
         _ mailbox: Mailbox,
         _ context: SessionContext
-    ) -> @Sendable (PlacedResolver, inout Bool) async throws -> ChainStep<Answer> {
+    ) -> @Sendable (PlacedResolver, inout Asked) async throws -> ChainStep<Answer> {
         { placed, _ in
             switch try await placed.hook.resolve(mailbox, context) {
             case .next: .next
@@ -58,12 +74,12 @@ extension SMTPSession {
         }
     }
 
-    func resolution(_ result: ChainResult<Bool, Answer>) -> Resolution {
+    func resolution(_ result: ChainResult<Asked, Answer>) -> Resolution {
         switch result {
-        case .passed: return .settled(.next)
+        case .passed(let asked): return .settled(asked.finding(.next))
         case .failed(let plugin): return .settled(.unavailable("plugin \(plugin) failed"))
-        case .decided(let answer, _):
-            let finding = RecipientFinding(answer.resolution)
+        case .decided(let answer, let asked):
+            let finding = asked.finding(RecipientFinding(answer.resolution))
             guard case .found(let expansion) = finding, !expansion.targets.isEmpty,
                 answer.position + 1 < self.settings.hooks.resolver.count
             else { return .settled(finding) }
@@ -109,7 +125,9 @@ extension SMTPSession {
         let resolvers = self.settings.hooks.resolver
         let asked = question.start == 0 ? resolvers : Array(resolvers.dropFirst(question.start))
         let step = Self.question(question.mailbox, self.context)
-        return self.resolution(await self.runner.run(asked, true, willWait: self.flush, step: step))
+        return self.resolution(
+            await self.runner.run(asked, Asked(), willWait: self.flush, ignored: Asked.noteFailure, step: step)
+        )
     }
 
     private func served(_ expansion: RecipientExpansion) -> Set<Mailbox> {

@@ -357,10 +357,11 @@ package actor SMTPSession {
     func ask<Hook: Sendable, State: Sendable, Outcome: Sendable>(
         _ hooks: [Hooked<Hook>],
         _ state: State,
+        ignored: (@Sendable (inout State) -> Void)? = nil,
         step: @escaping @Sendable (Hook, inout State) async throws -> ChainStep<Outcome>,
         then: @escaping @Sendable (isolated SMTPSession, ChainResult<State, Outcome>) -> Work?
     ) -> Work? {
-        switch self.runner.start(hooks, state, step: step) {
+        switch self.runner.start(hooks, state, ignored: ignored, step: step) {
         case .over(let result): return then(self, result)
         case .waiting(let chain):
             return .rest { session in

@@ -18,8 +18,8 @@ struct RouterTests {
             ("ann@bücher.example", nil, "internet/xn--bcher-kva.example"),
             ("ann@example.org", "archive", "archive"),
             ("ann@example.org", "internet", "internet/example.org"),
-            ("ann@example.org", "gone", "store"),
-            ("ann@far.example", "gone", "internet/far.example"),
+            ("ann@example.org", "gone", "gone"),
+            ("ann@far.example", "gone", "gone"),
         ] as [(String, String?, String)]
     )
     func destination(address: String, route: String?, expected: String) throws {
