@@ -19,10 +19,11 @@ extension LDAPEngine {
 
     /// The library reads ahead, so everything that has come is taken before the next wait.
     private mutating func readAll(_ index: Int) {
-        while true {
+        // To ask for the next page may find that the connection is gone.
+        while self.connections[index].fault == nil {
             switch self.connections[index].handle.next() {
             case .nothing: return
-            case .lost(let reason): return self.lose(index, reason)
+            case .lost(let reason): self.connections[index].fault = reason
             case .message(let event):
                 self.connections[index].lastReceived = MonotonicTime.now
                 self.take(event, on: index)
@@ -30,8 +31,22 @@ extension LDAPEngine {
         }
     }
 
+    /// Closes the connections that are of no use any more: nobody is counting them now.
+    ///
+    /// - Returns: whether there were any.
+    @discardableResult
+    mutating func closeFaulty() -> Bool {
+        var wasAny = false
+        for index in self.connections.indices.reversed() {
+            guard let reason = self.connections[index].fault else { continue }
+            self.lose(index, reason)
+            wasAny = true
+        }
+        return wasAny
+    }
+
     /// Closes a connection; its searches are sent once more, at another server where there is one.
-    mutating func lose(_ index: Int, _ reason: String) {
+    private mutating func lose(_ index: Int, _ reason: String) {
         let connection = self.connections.remove(at: index)
         let server = self.settings.servers[connection.server]
         // One that is lost as soon as it is there would be made again and again.
@@ -47,7 +62,7 @@ extension LDAPEngine {
         }
     }
 
-    private mutating func tryAgain(_ given: JobProgress, _ reason: String) {
+    mutating func tryAgain(_ given: JobProgress, _ reason: String) {
         var progress = given
         guard progress.tries < 2, self.health.preferred != nil, progress.deadline > MonotonicTime.now else {
             return progress.job.answer(.unavailable(reason))
@@ -57,26 +72,31 @@ extension LDAPEngine {
     }
 
     private mutating func take(_ event: LDAPMessageEvent, on index: Int) {
-        guard var flight = self.connections[index].searches[event.identifier] else { return }
+        let identifier = event.identifier
         switch event.content {
         case .other: return
         case .entry(let entry):
-            guard let limit = flight.progress?.job.search.limit else { return }
-            flight.progress?.entries.append(entry)
-            guard (flight.progress?.entries.count ?? 0) <= limit else {
-                self.connections[index].searches[event.identifier] = nil
-                self.connections[index].handle.abandon(event.identifier)
-                flight.progress?.job.answer(.unavailable("more than \(limit) entries"))
-                return
-            }
-            self.connections[index].searches[event.identifier] = flight
+            // In place: a copy for each entry would make a long answer take quadratic time.
+            self.connections[index].searches[identifier]?.progress?.entries.append(entry)
+            guard let progress = self.connections[index].searches[identifier]?.progress,
+                progress.entries.count > progress.job.search.limit
+            else { return }
+            self.giveUp(identifier, on: index, "more than \(progress.job.search.limit) entries")
+        case .malformed:
+            let server = self.settings.servers[self.connections[index].server]
+            self.giveUp(identifier, on: index, "\(server), search: part of the answer cannot be read")
         case .reference(let urls):
-            flight.progress?.references += urls.prefix(10)
-            self.connections[index].searches[event.identifier] = flight
+            self.connections[index].searches[identifier]?.progress?.references += urls.prefix(10)
         case .result(let result):
-            self.connections[index].searches[event.identifier] = nil
-            if let progress = flight.progress { self.finish(progress, result, on: index) }
+            let flight = self.connections[index].searches.removeValue(forKey: identifier)
+            if let progress = flight?.progress { self.finish(progress, result, on: index) }
         }
+    }
+
+    private mutating func giveUp(_ identifier: Int32, on index: Int, _ reason: String) {
+        guard let flight = self.connections[index].searches.removeValue(forKey: identifier) else { return }
+        self.connections[index].handle.abandon(identifier)
+        flight.progress?.job.answer(.unavailable(reason))
     }
 
     private mutating func finish(_ given: JobProgress, _ result: LDAPResult, on index: Int) {
@@ -91,11 +111,12 @@ extension LDAPEngine {
             self.send(progress, on: index, MonotonicTime.now)
         case LDAPResult.success:
             progress.job.answer(self.answer(progress, name))
-        case LDAPResult.noSuchObject where progress.job.search.base != nil:
+        case LDAPResult.noSuchObject where progress.job.search.scope == .base:
             progress.job.answer(.notFound)
         case LDAPResult.noSuchObject:
-            // The site's own base: the server is empty or hides it, and cannot say that anybody is unknown.
-            progress.job.answer(.unavailable("\(name), search: the base \"\(self.settings.base)\" is not there"))
+            // The server is empty or hides the part to be searched, and cannot say that anybody is unknown.
+            let base = progress.job.search.base ?? self.settings.base
+            progress.job.answer(.unavailable("\(name), search: the base \"\(base)\" is not there"))
         case LDAPResult.sizeLimitExceeded:
             progress.job.answer(.unavailable("\(name), search: more entries than the server or the hub allows"))
         case LDAPResult.referral:

@@ -19,6 +19,8 @@ struct LDAPEngine {
         var isBusy = false
         /// No more searches: it is closed when those under way have ended.
         var isRetired = false
+        /// Why it is of no use any more: it is closed as soon as nobody is counting connections.
+        var fault: String?
     }
     /// A search that was sent; without a job it is a check of a silent connection.
     struct Flight {
@@ -104,10 +106,16 @@ struct LDAPEngine {
     /// Does what is due.
     mutating func advance() {
         let now = MonotonicTime.now
+        self.closeFaulty()
         if now >= self.nextDeadline { self.expire(now) }
         self.connect(now)
         self.dispatch(now)
         self.checkSilentConnections(now)
+        if self.closeFaulty() {
+            // Their searches go on elsewhere.
+            self.connect(now)
+            self.dispatch(now)
+        }
         self.connections.removeAll { $0.isRetired && $0.searches.isEmpty }
     }
 
@@ -197,7 +205,8 @@ struct LDAPEngine {
         let preferred = self.health.preferred
         var best: Int?
         for (index, connection) in self.connections.enumerated() {
-            guard !connection.isRetired, !connection.isBusy, progress.avoided != connection.server,
+            guard !connection.isRetired, !connection.isBusy, connection.fault == nil,
+                progress.avoided != connection.server,
                 connection.searches.count < self.settings.searchesPerConnection
             else { continue }
             guard let other = best.map({ self.connections[$0] }) else {
@@ -230,12 +239,21 @@ struct LDAPEngine {
             self.connections[index].searches[identifier] = Flight(progress: progress, sent: now, deadline: deadline)
         case .busy:
             self.connections[index].isBusy = true
-            self.waiting.prepend(given)
+            self.later(given, "\(self.settings.servers[self.connections[index].server]), search: busy")
         case .malformed(let reason):
             progress.job.answer(.unavailable(reason))
         case .lost(let reason):
-            self.waiting.prepend(given)
-            self.lose(index, reason)
+            self.connections[index].fault = reason
+            self.later(given, "\(self.settings.servers[self.connections[index].server]), search: \(reason)")
+        }
+    }
+
+    /// Lets a search that could not be sent wait; where a page's place is known to one connection only, it begins again.
+    private mutating func later(_ progress: JobProgress, _ reason: String) {
+        if progress.cookie.isEmpty {
+            self.waiting.prepend(progress)
+        } else {
+            self.tryAgain(progress, reason)
         }
     }
 
@@ -252,7 +270,7 @@ struct LDAPEngine {
             guard self.connections[index].lastReceived >= first else {
                 // Nothing came at all: the server is taken for dead.
                 self.fail(self.connections[index].server, reason)
-                self.lose(index, reason)
+                self.connections[index].fault = reason
                 continue
             }
             for (identifier, flight) in overdue {
@@ -269,7 +287,9 @@ struct LDAPEngine {
         let idle = self.settings.timeouts.idle.milliseconds
         for index in self.connections.indices.reversed() {
             let connection = self.connections[index]
-            guard connection.searches.isEmpty, !connection.isRetired, now - connection.lastReceived >= idle else {
+            guard connection.searches.isEmpty, !connection.isRetired, connection.fault == nil,
+                now - connection.lastReceived >= idle
+            else {
                 continue
             }
             let deadline = now + self.settings.timeouts.search.milliseconds
@@ -278,7 +298,7 @@ struct LDAPEngine {
                 self.connections[index].searches[identifier] = Flight(progress: nil, sent: now, deadline: deadline)
                 self.nextDeadline = min(self.nextDeadline, deadline)
             case .busy, .malformed: break
-            case .lost(let reason): self.lose(index, reason)
+            case .lost(let reason): self.connections[index].fault = reason
             }
         }
     }

@@ -257,8 +257,8 @@ import MailHubPlugin
         defer { _ = unsafe ldap_msgfree(message) }
         let content: LDAPMessageEvent.Content =
             switch kind {
-            case mailhub_ldap_search_entry: unsafe self.entry(of: message).map { .entry($0) } ?? .other
-            case mailhub_ldap_search_reference: unsafe .reference(self.references(of: message))
+            case mailhub_ldap_search_entry: unsafe self.entry(of: message).map { .entry($0) } ?? .malformed
+            case mailhub_ldap_search_reference: unsafe self.references(of: message).map { .reference($0) } ?? .malformed
             case mailhub_ldap_search_result: unsafe .result(self.result(of: message))
             default: .other
             }
@@ -278,7 +278,8 @@ import MailHubPlugin
             var values: UnsafeMutablePointer<berval>?
             let code = unsafe ldap_get_attribute_ber(self.pointer, message, element, &attribute, &values)
             defer { unsafe ber_memfree(values) }
-            guard code == 0, unsafe attribute.bv_val != nil else { break }
+            guard code == 0 else { return nil }
+            guard unsafe attribute.bv_val != nil else { break }
             var texts: [String] = []
             if let values = unsafe values {
                 var index = 0
@@ -297,9 +298,9 @@ import MailHubPlugin
         return unsafe String(decoding: octets, as: UTF8.self)
     }
 
-    private func references(of message: OpaquePointer) -> [String] {
+    private func references(of message: OpaquePointer) -> [String]? {
         var list: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
-        guard unsafe ldap_parse_reference(self.pointer, message, &list, nil, 0) == 0 else { return [] }
+        guard unsafe ldap_parse_reference(self.pointer, message, &list, nil, 0) == 0 else { return nil }
         return unsafe Self.takeStrings(list)
     }
 

@@ -7,6 +7,8 @@ struct LDAPMessageEvent {
         /// Part of the answer is on other servers (RFC 4511 section 4.5.3).
         case reference([String])
         case result(LDAPResult)
+        /// Part of an answer that is no LDAP message: what is missing cannot be told from what is not there.
+        case malformed
         /// Something that nobody asked for, such as a notice of disconnection (RFC 4511 section 4.4.1).
         case other
     }

@@ -20,7 +20,15 @@ struct LDAPClientTests {
         #expect(await summary(directory.search(search("person1@example.org"))) == "person1")
         #expect(directory.lastServer == server.url)
         #expect(await directory.search(search("nobody@example.org")) == .notFound)
-        #expect(await directory.search(search("x@example.org", base: "cn=gone,dc=example,dc=org")) == .notFound)
+        let gone = await summary(directory.search(search("x@example.org", base: "cn=gone,dc=example,dc=org")))
+        #expect(gone.contains("is not there"), "\(gone)")
+        let named = DirectorySearch(
+            base: "cn=gone,dc=example,dc=org",
+            scope: .base,
+            filter: .present("objectClass"),
+            attributes: ["cn"]
+        )
+        #expect(await directory.search(named) == .notFound)
         let noFilter = DirectorySearch(filter: .text("(mail=x"), attributes: ["cn"])
         #expect(await summary(directory.search(noFilter)).hasPrefix("unavailable: Bad search filter"))
         let elsewhere = await summary(directory.search(search("x@example.org", base: "ou=elsewhere,dc=example,dc=org")))
