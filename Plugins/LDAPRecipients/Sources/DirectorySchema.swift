@@ -177,16 +177,21 @@ struct DirectorySchema: Hashable, Sendable {
         return Set(plain + prefixed)
     }
 
-    /// One pass, so that no address can bring in a placeholder; each value is escaped (RFC 4515 section 3).
+    /// Each value is escaped (RFC 4515 section 3).
     private static func filled(_ template: String, _ address: String, _ mailbox: Mailbox) -> String {
         let values = ["{address}": address, "{user}": mailbox.localPart.value, "{domain}": "\(mailbox.host)"]
+        return self.filled(template, values.mapValues { DirectoryFilter.escaped($0) })
+    }
+
+    /// One pass, so that no address can bring in a placeholder.
+    private static func filled(_ template: String, _ values: [String: String]) -> String {
         var result = ""
         var rest = template[...]
         while let brace = rest.firstIndex(of: "{") {
             result += rest[..<brace]
             rest = rest[brace...]
             if let (name, value) = values.first(where: { rest.hasPrefix($0.key) }) {
-                result += DirectoryFilter.escaped(value)
+                result += value
                 rest = rest.dropFirst(name.count)
             } else {
                 result.append("{")
@@ -200,6 +205,13 @@ struct DirectorySchema: Hashable, Sendable {
     var mailEnabled: DirectoryFilter {
         let filters = (self.prefixedAddresses + self.addresses).map { DirectoryFilter.present($0) }
         return filters.count == 1 ? filters[0] : .or(filters)
+    }
+
+    /// Entries that a search for some address may find: a filter of the site's own stands for any address.
+    var findable: DirectoryFilter {
+        guard let own = self.filter else { return self.mailEnabled }
+        let any = Self.filled(own, ["{address}": "*", "{user}": "*", "{domain}": "*"])
+        return .and([self.mailEnabled, .text(any)])
     }
 
     // MARK: Entries

@@ -20,7 +20,8 @@ struct DirectorySync: Sendable {
 
     /// Reads everything once.
     ///
-    /// Addresses that the directory no longer has are removed at the end, and only where all of it was read.
+    /// Addresses that the directory no longer has are removed at the end, and only where all of it was read. With a filter of the
+    /// site's own they stay for their time, since it may find more than what entries say about themselves.
     ///
     /// - Throws: `StoreUnavailable`, and at cancellation.
     func run() async throws -> Report {
@@ -28,27 +29,34 @@ struct DirectorySync: Sendable {
         var report = Report(finished: start)
         let search = DirectorySearch(
             base: self.lookup.base,
-            filter: self.lookup.schema.mailEnabled,
+            filter: self.lookup.schema.findable,
             attributes: self.lookup.schema.wanted,
             limit: self.limit
         )
+        var kept: Set<String> = []
         switch await self.lookup.search(search, nil) {
         case .found(let entries):
             report.entries = entries.count
-            report.failure = try await self.take(entries, at: start, &report)
+            report.failure = try await self.take(entries, &report, &kept)
         case .notFound: report.failure = "the directory has no entry with an address"
         case .unavailable(let why): report.failure = why
         }
-        if report.failure == nil { report.removed = try await self.index.removeAll(unconfirmedSince: start) }
+        if report.failure == nil, self.lookup.schema.filter == nil {
+            report.removed = try await self.index.removeAll(unconfirmedSince: start, but: kept)
+        }
         report.finished = self.services.clock.now
         try await self.services.store.set(report, for: Self.reportKey, expires: nil)
         self.services.counters.increment(report.failure == nil ? "synchronisations" : "synchronisations failed")
         return report
     }
 
+    /// - Parameter kept: gets the addresses whose earlier confirmation stays for its time.
     /// - Returns: why it was given up; `nil` where all entries were taken.
-    private func take(_ entries: [DirectoryEntry], at start: Timestamp, _ report: inout Report) async throws -> String?
-    {
+    private func take(
+        _ entries: [DirectoryEntry],
+        _ report: inout Report,
+        _ kept: inout Set<String>
+    ) async throws -> String? {
         let owners = self.owners(entries)
         for (number, entry) in entries.enumerated() {
             try Task.checkCancellation()
@@ -69,17 +77,10 @@ struct DirectorySync: Sendable {
                     "directory entry left out",
                     metadata: ["entry": "\(entry.name)", "error": "\(why)"]
                 )
-                for key in keys { try await self.keep(key) }
+                kept.formUnion(keys)
             }
         }
         return nil
-    }
-
-    /// What was confirmed earlier stays for its time.
-    private func keep(_ key: String) async throws {
-        guard var confirmation = try await self.index.survivor(key) else { return }
-        confirmation.confirmed = self.services.clock.now
-        try await self.index.write(key, confirmation)
     }
 
     /// Which entry has each address; an address of two entries is nobody's.

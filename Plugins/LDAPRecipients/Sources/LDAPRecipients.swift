@@ -138,6 +138,8 @@ public struct LDAPRecipients: RecipientResolver, RecipientHook {
             if isFresh { self.index.forget(key) }
             return answer
         case .unavailable(let why):
+            // Who is gone is no trouble of the directory's.
+            guard !Task.isCancelled else { return answer }
             counters.increment("directory unavailable")
             return await self.survivor(key, mailbox, why, logger)
         }

@@ -12,6 +12,8 @@ final class RecipientCache: Sendable {
         var found: ExpiringCache<DirectoryRecipient>
         var missing: ExpiringCache<String>
         var underWay: [String: UnderWay] = [:]
+        /// The last search had no answer: nobody is refused by what was said before.
+        var isInTrouble = false
     }
     /// A look-up, and those who wait for it.
     private struct UnderWay {
@@ -42,7 +44,9 @@ final class RecipientCache: Sendable {
         -> (answer: RecipientAnswer, expires: Timestamp)?
     {
         if let (recipient, expires) = state.found.value(for: key, at: now) { return (.found(recipient), expires) }
-        if let (reason, expires) = state.missing.value(for: key, at: now) { return (.notFound(reason), expires) }
+        if !state.isInTrouble, let (reason, expires) = state.missing.value(for: key, at: now) {
+            return (.notFound(reason), expires)
+        }
         return nil
     }
 
@@ -91,6 +95,7 @@ final class RecipientCache: Sendable {
     }
 
     private func keep(_ key: String, _ answer: RecipientAnswer, _ state: inout State) {
+        state.isInTrouble = if case .unavailable = answer { true } else { false }
         switch answer {
         case .found(let recipient):
             state.missing.remove(key)

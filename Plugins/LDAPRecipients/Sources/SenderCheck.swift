@@ -78,6 +78,9 @@ struct SenderCheck: Sendable {
                 level = entries.map(\.name).filter { seen.insert($0.lowercased()).inserted }
             }
         }
+        guard level.isEmpty else {
+            return .unavailable("\(entry) is in groups that are nested deeper than \(self.lookup.rules.depth)")
+        }
         return .notFound
     }
 }

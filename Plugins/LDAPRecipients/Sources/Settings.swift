@@ -45,7 +45,7 @@ struct Settings: Sendable {
         self.rules.rewritesAliases = configuration.boolean("rewriteAliases", default: true)
         self.rules.acceptsDisabled = configuration.boolean("acceptDisabled", default: false)
         if let hosts = configuration.section("hosts") {
-            for host in hosts.keys { self.rules.routes[host.lowercased()] = hosts.requiredString(host) }
+            for host in hosts.keys { self.rules.routes[host.lowercased()] = hosts.requiredRoute(host) }
         }
         guard let groups = configuration.section("groups") else { return }
         self.rules.expandsGroups = groups.boolean("expand", default: self.rules.expandsGroups)

@@ -146,14 +146,15 @@ final class SurvivalIndex: Sendable {
 
     /// Removes what was not confirmed since `start`: after a full synchronisation the directory no longer has it.
     ///
+    /// - Parameter kept: addresses that stay all the same.
     /// - Returns: how many were removed.
-    func removeAll(unconfirmedSince start: Timestamp) async throws -> Int {
+    func removeAll(unconfirmedSince start: Timestamp, but kept: Set<String>) async throws -> Int {
         var removed = 0
         var last: String?
         while true {
             let entries = try await self.store.entries(withPrefix: Self.prefix, after: last, limit: 1000)
             guard let end = entries.last?.key else { return removed }
-            for entry in entries {
+            for entry in entries where !kept.contains(String(entry.key.dropFirst(Self.prefix.count))) {
                 let confirmation = try await self.store.value(Confirmation.self, for: entry.key)
                 if confirmation.map({ $0.confirmed < start }) ?? true, try await self.store.remove(entry.key) {
                     let key = String(entry.key.dropFirst(Self.prefix.count))

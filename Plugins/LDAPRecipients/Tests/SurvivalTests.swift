@@ -260,6 +260,92 @@ struct SurvivalTests {
         #expect(try await fixture.resolve("bob@example.org") == "unavailable: down")
     }
 
+    @Test("a filter of the site's own holds for the synchronisation too, which then removes nobody")
+    func ownFilter() async throws {
+        let any = "(&(mail=*)(accountStatus=active))"
+        let active = entry(
+            "cn=ann",
+            [
+                "objectClass": ["inetOrgPerson"], "mail": ["ann@example.org"],
+                "text": [any, "(&(mail=ann@example.org)(accountStatus=active))"],
+            ]
+        )
+        let directory = ScriptedDirectory([active, Self.person("gone")])
+        let fixture = try Fixture(
+            directory,
+            #"{ "filter": "(&(mail={address})(accountStatus=active))", "sync": { "interval": "1h" } }"#
+        )
+        let report = try #require(try await fixture.plugin.synchronise())
+        #expect(report.entries == 1 && report.addresses == 1 && report.failure == nil)
+        directory.fail("down")
+        #expect(try await fixture.resolve("ann@example.org") == "found")
+        #expect(try await fixture.resolve("gone@example.org") == "unavailable: down")
+        directory.fail(nil)
+        directory.set([
+            entry("cn=other", ["objectClass": ["inetOrgPerson"], "mail": ["other@example.org"], "text": [any]])
+        ])
+        fixture.clock.advance(by: .seconds(60))
+        #expect(try await fixture.plugin.synchronise()?.removed == 0)
+        directory.fail("down")
+        #expect(try await fixture.resolve("ann@example.org") == "found")
+    }
+
+    @Test("who cannot be read at a synchronisation stays as confirmed before, and no longer than that")
+    func staleGroup() async throws {
+        func group(_ members: [String]) -> DirectoryEntry {
+            entry(
+                "cn=all",
+                [
+                    "objectClass": ["groupOfNames"], "mail": ["all@example.org"],
+                    "member": members.map { "cn=\($0),dc=example,dc=org" },
+                ]
+            )
+        }
+        let directory = ScriptedDirectory(Self.people + [group(["ann", "bob"])])
+        let fixture = try Fixture(
+            directory,
+            #"{ "survival": "3h", "groups": { "members": 2 }, "sync": { "interval": "1h" } }"#
+        )
+        _ = try await fixture.plugin.synchronise()
+        directory.set((Self.people + [Self.person("eve"), group(["ann", "bob", "eve"])]))
+        for _ in 0..<2 {
+            fixture.clock.advance(by: .seconds(3600))
+            #expect(try await fixture.plugin.synchronise()?.removed == 0)
+        }
+        directory.fail("down")
+        #expect(try await fixture.resolve("all@example.org") == "found, expand ann@example.org bob@example.org")
+        fixture.clock.advance(by: .seconds(3601))
+        #expect(try await fixture.resolve("all@example.org") == "unavailable: down")
+        #expect(try await fixture.resolve("eve@example.org") == "found")
+    }
+
+    @Test("while the directory has no answers, nobody is refused by an earlier one")
+    func missingInTrouble() async throws {
+        let directory = ScriptedDirectory(Self.people)
+        let fixture = try Fixture(directory, #"{ "cache": { "missing": "1h" } }"#)
+        #expect(try await fixture.resolve("nobody@example.org") == "not found")
+        directory.fail("down")
+        #expect(try await fixture.resolve("eve@example.org") == "unavailable: down")
+        #expect(try await fixture.resolve("nobody@example.org") == "unavailable: down")
+        directory.fail(nil)
+        #expect(try await fixture.resolve("ann@example.org") == "found")
+        let count = directory.searches.count
+        #expect(try await fixture.resolve("nobody@example.org") == "not found")
+        #expect(directory.searches.count == count)
+    }
+
+    @Test("a client that is gone is no trouble of the directory's")
+    func goneClient() async throws {
+        let directory = ScriptedDirectory(Self.people)
+        let fixture = try Fixture(directory)
+        directory.hold(true)
+        let asking = Task { try await fixture.resolve("ann@example.org") }
+        while directory.searches.isEmpty { await Task.yield() }
+        asking.cancel()
+        #expect(try await asking.value == "unavailable: cancelled")
+        #expect(fixture.counters["directory unavailable"] == 0)
+    }
+
     @Test("the task writes the index, and once more when it is cancelled")
     func task() async throws {
         let fixture = try Fixture(ScriptedDirectory(Self.people), "{ \"sync\": { \"interval\": \"1h\" } }")
