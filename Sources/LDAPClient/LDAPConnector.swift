@@ -55,28 +55,19 @@ enum LDAPConnector {
     private static func socket(to server: LDAPServer, within limit: Duration) throws(LDAPFailure) -> Int32 {
         let deadline = MonotonicTime.now + limit.milliseconds
         if case .local(let path) = server.transport { return try Self.localSocket(path, server, deadline) }
-        var hints = unsafe addrinfo()
-        unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-        var list: UnsafeMutablePointer<addrinfo>?
-        let code = unsafe getaddrinfo(server.host, String(server.port), &hints, &list)
-        guard code == 0 else {
-            throw LDAPFailure(server, "find the address", unsafe String(cString: gai_strerror(code)))
+        let addresses: [HostLookup.Address]
+        do throws(HostLookup.Failure) {
+            addresses = try HostLookup.addresses(of: server.host, port: server.port, until: deadline)
+        } catch {
+            throw LDAPFailure(server, "find the address", error.description)
         }
-        defer { unsafe freeaddrinfo(list) }
         var reason = "no address"
-        var entry = unsafe list
-        while let address = unsafe entry {
+        for address in addresses {
             do throws(ConnectError) {
-                return try unsafe Self.connected(
-                    family: address.pointee.ai_family,
-                    address.pointee.ai_addr,
-                    address.pointee.ai_addrlen,
-                    deadline
-                )
+                return try Self.connected(to: address, deadline)
             } catch {
                 reason = error.description
             }
-            unsafe entry = address.pointee.ai_next
         }
         throw LDAPFailure(server, "connect", reason)
     }
@@ -93,15 +84,9 @@ enum LDAPConnector {
             return true
         }
         guard fits else { throw LDAPFailure(server, "connect", "the path is too long") }
+        let whole = unsafe withUnsafeBytes(of: &address) { unsafe Array($0) }
         do throws(ConnectError) {
-            return try unsafe withUnsafePointer(to: &address) { pointer throws(ConnectError) in
-                try unsafe Self.connected(
-                    family: AF_UNIX,
-                    UnsafeRawPointer(pointer).assumingMemoryBound(to: sockaddr.self),
-                    socklen_t(MemoryLayout<sockaddr_un>.size),
-                    deadline
-                )
-            }
+            return try Self.connected(to: HostLookup.Address(family: AF_UNIX, octets: whole), deadline)
         } catch {
             throw LDAPFailure(server, "connect", error.description)
         }
@@ -115,16 +100,18 @@ enum LDAPConnector {
 
     /// A connected socket, which blocks again.
     private static func connected(
-        family: Int32,
-        _ address: UnsafePointer<sockaddr>?,
-        _ length: socklen_t,
+        to address: HostLookup.Address,
         _ deadline: Int64
     ) throws(ConnectError) -> Int32 {
         let kind = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
-        let descriptor = Glibc.socket(family, kind, 0)
+        let descriptor = Glibc.socket(address.family, kind, 0)
         guard descriptor >= 0 else { throw ConnectError(errno) }
         var error: Int32 = 0
-        if unsafe Glibc.connect(descriptor, address, length) != 0 {
+        let code = unsafe address.octets.withUnsafeBytes { octets in
+            let pointer = unsafe octets.baseAddress?.assumingMemoryBound(to: sockaddr.self)
+            return unsafe Glibc.connect(descriptor, pointer, socklen_t(octets.count))
+        }
+        if code != 0 {
             error = errno
             if error == EINPROGRESS { error = Self.outcome(of: descriptor, deadline) }
         }
@@ -132,7 +119,7 @@ enum LDAPConnector {
             _ = close(descriptor)
             throw error == ETIMEDOUT ? ConnectError(text: "no answer in time") : ConnectError(error)
         }
-        if family != AF_UNIX {
+        if address.family != AF_UNIX {
             var yes: Int32 = 1
             let size = socklen_t(MemoryLayout<Int32>.size)
             _ = unsafe setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, size)

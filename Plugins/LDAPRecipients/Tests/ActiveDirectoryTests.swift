@@ -109,6 +109,14 @@ struct ActiveDirectoryTests {
         #expect(answer == (attempt.isPermitted ? "next" : "550 5.7.1 You may not send to this recipient"))
     }
 
+    @Test("a sender in groups that are nested deeper than the limit is deferred: he may be a member, or not")
+    func tooDeep() async throws {
+        let directory = ScriptedDirectory(Self.entries, .activeDirectory, knowsChainRule: false)
+        let fixture = try Fixture(directory, #"{ "groups": { "nested": "walk", "depth": 1 } }"#)
+        let answer = try await fixture.policy("board@example.org", from: "bob@example.org")
+        #expect(answer.hasPrefix("451 4.4.3"), "\(answer)")
+    }
+
     @Test("a sender that cannot be checked is deferred, never refused")
     func unavailable() async throws {
         let directory = ScriptedDirectory(Self.entries, .activeDirectory)
