@@ -15,7 +15,7 @@ import Synchronization
 /// #expect(try await client.send("EHLO client.example.net").hasPrefix("250"))
 /// let reply = try await client.deliver(from: "a@example.net", to: ["ann@example.org"], "Precedence: bulk\r\n\r\nHi\r\n")
 /// #expect(reply == "550 5.7.1 No bulk mail")
-/// #expect(hub.messages.isEmpty)
+/// #expect(try await hub.messages.isEmpty)
 /// ```
 public final class TestHub: Sendable {
     /// A plugin as config.json would run it.

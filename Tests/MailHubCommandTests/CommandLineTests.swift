@@ -22,7 +22,28 @@ struct CommandLineTests {
         #expect(try command.selection.selector() == selector)
     }
 
+    @Test(
+        "What a plugin is asked: its own options are words like any other command's",
+        arguments: [
+            (["list"], PluginRequest(verb: "list")),
+            (["list", "--limit", "5"], .init(verb: "list", options: ["limit": "5"])),
+            (["list", "--limit=5", "x"], .init(verb: "list", arguments: ["x"], options: ["limit": "5"])),
+            (
+                ["pass", "a.example", "--for", "1h", "--socket", "s"],
+                .init(verb: "pass", arguments: ["a.example"], options: ["for": "1h"])
+            ),
+            (["test", "a@b", "--from", ""], .init(verb: "test", arguments: ["a@b"], options: ["from": ""])),
+        ]
+    )
+    func pluginRun(words: [String], request: PluginRequest) throws {
+        let command = try #require(try MailHubTool.parseAsRoot(["plugin", "run", "Some"] + words) as? PluginRun)
+        #expect(command.name == "Some")
+        #expect(try command.request() == request)
+    }
+
     @Test(arguments: [
+        ["plugin", "run", "Some", "list", "--limit"], ["plugin", "run", "Some", "list", "--=5"],
+        ["plugin", "run", "Some"],
         ["queue", "retry"], ["queue", "retry", "a", "--all"], ["queue", "release", "a", "--state", "held"],
         ["queue", "delete"], ["queue", "delete", "--sender", "x"], ["queue", "list", "--limit", "0"],
         ["queue", "list", "--state", "lost"], ["queue", "show"], ["queue", "hold", "--reason", "x"], ["sreve"],

@@ -40,12 +40,33 @@ struct PluginNewTests {
             ("HouseRules", true), ("A", true), ("Rules2", true), ("houseRules", false), ("", false),
             ("House-Rules", false),
             ("House Rules", false), ("../Rules", false), ("2Rules", false), ("R\u{E4}gel", false), ("MailHub", false),
-            ("Any", false), ("RecipientHook", false), ("RulesTests", false), (String(repeating: "X", count: 61), false),
+            ("Any", false), ("RecipientHook", false), ("RulesTests", false), ("DKIM", false),
+            ("SessionContext", false), ("ConfigurationSection", false), ("Greylisting", false),
+            (String(repeating: "X", count: 61), false),
         ]
     )
     func name(_ name: String, isFine: Bool) {
         #expect((PluginTemplate.problem(withName: name) == nil) == isFine)
         #expect(((try? PluginNew.parse([name])) != nil) == isFine)
+    }
+
+    @Test("No plugin may have the name of a module of the package")
+    func modules() throws {
+        let folders = ["Sources", "Plugins", "Tests"].map { Self.repository.appending(path: $0) }
+        for folder in folders {
+            for name in try FileManager.default.contentsOfDirectory(atPath: folder.path) {
+                guard FileManager.default.fileExists(atPath: folder.appending(path: "\(name)/.").path) else { continue }
+                // Folders of data are no modules.
+                if ["Dialogues", "BadConfigurations"].contains(name) { continue }
+                #expect(PluginTemplate.problem(withName: name) != nil, "\(name)")
+            }
+        }
+    }
+
+    @Test("Elsewhere than in Plugins, it says where to move it")
+    func elsewhere() {
+        let text = PluginTemplate.nextSteps(name: "HouseRules", folder: "Local/HouseRules")
+        #expect(text.contains("Local/HouseRules is written. Move it to Plugins/HouseRules of the hub's sources"))
     }
 
     @Test("It says what to add where")

@@ -67,7 +67,7 @@ extension LDAPRecipients: OperatorHook {
         lines.append("cache      \(self.cacheState(key))")
         let survivor = await self.indexState(key)
         lines.append("index      \(survivor.text)")
-        lines.append("verdict    \(Self.verdict(answer, mailbox, survivor.confirmation))")
+        lines.append("verdict    \(self.verdict(answer, mailbox, survivor.confirmation))")
         let recipient = Self.recipient(answer) ?? survivor.confirmation?.recipient
         if let sender, let restrictions = recipient?.restrictions, let recipient {
             let who = SenderCheckQuestion(sender: sender, restrictions: restrictions, recipient: recipient)
@@ -137,17 +137,20 @@ extension LDAPRecipients: OperatorHook {
         if case .found(let recipient) = answer { recipient } else { nil }
     }
 
-    private static func verdict(
+    private func verdict(
         _ answer: RecipientAnswer,
         _ mailbox: Mailbox,
         _ survivor: SurvivalIndex.Confirmation?
     ) -> String {
         switch answer {
-        case .found(let recipient): "accepted, \(self.consequence(recipient, mailbox))"
+        case .found(let recipient): "accepted, \(Self.consequence(recipient, mailbox))"
+        case .notFound
+        where mailbox == self.services.postmaster || mailbox.localPart.value.lowercased() == "postmaster":
+            "accepted, since there always is a postmaster"
         case .notFound(let reason): "refused with 550 5.1.1: \(reason)"
         case .unavailable(let why):
             survivor.map {
-                "accepted as confirmed earlier, \(self.consequence($0.recipient, mailbox)); directory unavailable: \(why)"
+                "accepted as confirmed earlier, \(Self.consequence($0.recipient, mailbox)); directory unavailable: \(why)"
             } ?? "refused for now with 451 4.4.3: \(why)"
         }
     }

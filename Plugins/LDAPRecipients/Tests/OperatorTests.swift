@@ -34,6 +34,7 @@ struct OperatorTests {
         }
         #expect(try await fixture.test("gone@example.org").contains("verdict    refused with 550 5.1.1: the account"))
         #expect(try await fixture.test("no@example.org").contains("verdict    refused with 550 5.1.1: no entry has"))
+        #expect(try await fixture.test("Postmaster@example.org").contains("verdict    accepted, since there always is"))
         #expect(try await fixture.test("ann@other.example").contains("verdict    not asked"))
     }
 

@@ -71,6 +71,7 @@ public enum Hub {
                 counters: Counters(plugin: name),
                 recipientProbe: probe,
                 servedDomains: surroundings.servedDomains,
+                postmaster: surroundings.postmaster,
                 timeLimit: surroundings.timeLimit
             )
         }
@@ -118,6 +119,7 @@ public enum Hub {
                 resolver: NoResolver(),
                 directory: directories.directory(for: surroundings.directory),
                 servedDomains: surroundings.servedDomains,
+                postmaster: surroundings.postmaster,
                 timeLimit: surroundings.timeLimit
             )
         }

@@ -79,16 +79,19 @@ struct HubConfigurationReader {
         var tokens: TokenVerifier?
         let authentication = self.authentication(directory, tokens: &tokens)
         self.root.announce(listeners: Set(listeners.map(\.name)), routes: Set(routes.keys))
-        let plugins = self.plugins(PluginSurroundings(servedDomains: Set(domains.keys), directory: directory))
+        let firstDomain = self.root.keys(of: "domains").first { Self.domain($0) != nil } ?? host?.text
+        let postmaster =
+            self.root.mailbox("postmaster") ?? firstDomain.flatMap { Mailbox("postmaster@\($0)") }
+        let plugins = self.plugins(
+            PluginSurroundings(servedDomains: Set(domains.keys), directory: directory, postmaster: postmaster)
+        )
         let logging = self.logging()
         let delivery = self.delivery()
         let socket = self.controlSocket()
-        let postmaster = self.root.mailbox("postmaster")
         let shutdownGrace = self.root.positiveDuration("shutdownGrace", default: .seconds(30))
         let eventLoops = self.root.optionalInteger("eventLoops", in: 1...256)
-        let firstDomain = self.root.keys(of: "domains").first { Self.domain($0) != nil } ?? host?.text
         guard let host else { return nil }
-        guard let postmaster = postmaster ?? firstDomain.flatMap({ Mailbox("postmaster@\($0)") }) else {
+        guard let postmaster else {
             self.root.report("missing", at: "postmaster", fix: "add the address of somebody who reads it")
             return nil
         }

@@ -96,6 +96,8 @@ struct PluginSurroundings: Sendable {
     let servedDomains: Set<Domain>
     /// The LDAP servers; `nil` where there are none.
     var directory: LDAPSettings?
+    /// Who reads the postmaster's mail; `nil` where that is not said.
+    var postmaster: Mailbox?
     /// The shortest time that a call of the plugin may take.
     var timeLimit: Duration = .seconds(10)
 }

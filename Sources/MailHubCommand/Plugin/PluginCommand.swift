@@ -67,14 +67,14 @@ struct PluginRun: AsyncParsableCommand {
         commandName: "run",
         abstract: "Asks or tells a plugin something.",
         usage: """
-            mailhub plugin run <name> <verb> [<argument> ...] [--option <k=v> ...]
+            mailhub plugin run <name> <verb> [<word> ...] [--<option> <value> ...]
             """,
         discussion: """
             What a plugin understands is in its README, and in `mailhub plugin list --json`.
 
             EXAMPLES:
               mailhub plugin run Greylisting list
-              mailhub plugin run Greylisting pass example.net --option for=1h
+              mailhub plugin run Greylisting pass example.net --for 1h
             """
     )
 
@@ -86,32 +86,38 @@ struct PluginRun: AsyncParsableCommand {
     @Argument(help: "What to do.")
     var verb: String
 
-    @Argument(help: "What the verb takes.")
-    var arguments: [String] = []
-
-    @Option(help: ArgumentHelp("An option of the verb; may be repeated.", valueName: "k=v"))
-    var option: [String] = []
+    @Argument(
+        parsing: .allUnrecognized,
+        help: ArgumentHelp("What the verb takes, and its options: --limit 5 or --limit=5.", valueName: "word")
+    )
+    var words: [String] = []
 
     @Flag(help: "One line of JSON for each row.")
     var json = false
 
-    func validate() throws { _ = try self.options() }
+    func validate() throws { _ = try self.request() }
 
-    private func options() throws -> [String: String] {
-        try Dictionary(
-            self.option.map { text in
-                let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-                guard parts.count == 2, !parts[0].isEmpty else {
-                    throw ValidationError("--option \(text): write --option key=value")
-                }
-                return (String(parts[0]), String(parts[1]))
+    /// What the plugin is asked: words that begin with `--` are its options.
+    func request() throws -> PluginRequest {
+        var request = PluginRequest(verb: self.verb, arguments: [], options: [:])
+        var words = self.words[...]
+        while let word = words.popFirst() {
+            guard word.hasPrefix("--") else {
+                request.arguments.append(word)
+                continue
             }
-        ) { $1 }
+            let parts = word.dropFirst(2).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            let value = parts.count == 2 ? String(parts[1]) : words.popFirst()
+            guard let name = parts.first, !name.isEmpty, let value else {
+                throw ValidationError("\(word): write \(word) and its value behind it")
+            }
+            request.options[String(name)] = value
+        }
+        return request
     }
 
     func run() async throws {
-        let request = PluginRequest(verb: self.verb, arguments: self.arguments, options: try self.options())
-        try await self.connection.run(request, of: self.name, json: self.json)
+        try await self.connection.run(try self.request(), of: self.name, json: self.json)
     }
 }
 

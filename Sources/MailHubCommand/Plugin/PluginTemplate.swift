@@ -1,13 +1,21 @@
 /// What `mailhub plugin new` writes.
 enum PluginTemplate {
-    /// Names that would shadow what every plugin uses, and words of the language that begin with a capital letter.
+    /// Words of the language that begin with a capital letter, what every plugin uses, and the modules of the package.
     private static let taken: Set<String> = [
-        "Any", "Self", "Type", "Protocol", "SMTP", "InternetMessage", "Logging", "MailHub", "MailHubPlugin",
-        "MailHubCommand",
-        "MailHubPluginTesting", "MailQueue", "Reception", "Delivery", "Administration", "DNSResolver",
-        "KeyValueStorage",
-        "Swift", "Foundation", "Testing", "Package", "String", "Reply", "Mailbox", "Envelope", "Stage", "Facts", "Fact",
+        "Any", "Self", "Type", "Protocol", "Swift", "Foundation", "Testing", "Logging", "Package", "String", "Suite",
+        "Test",
+        "ConfigurationSection", "PluginServices", "Reply", "EnhancedStatusCode", "Mailbox", "Envelope", "Stage",
+        "Facts", "Fact",
+        "TestHub", "PluginConformance",
+        "Administration", "CGlibc", "CLDAP", "COpenSSL", "CUnbound", "CZlib", "CrashProbe", "DKIM", "DNSResolver",
+        "Delivery",
+        "HTTPSClient", "InternetMessage", "KeyValueStorage", "LDAPClient", "MailHub", "MailHubCommand", "MailHubPlugin",
+        "MailHubPluginTesting", "MailQueue", "OAuth", "PluginBenchmark", "PluginTemplate", "PluginTestSupport",
+        "Reception",
+        "SASL", "SMTP", "TLSReports", "TestSupport", "TransportSecurity",
     ]
+    /// Endings of types that every plugin uses.
+    private static let takenEndings = ["Hook", "Tests", "Context", "Outcome"]
 
     /// Why a plugin cannot have the name; `nil` where it can.
     static func problem(withName name: String) -> String? {
@@ -17,7 +25,9 @@ enum PluginTemplate {
             return "\"\(name)\" is not a name for a plugin: write it like HouseRules, "
                 + "with ASCII letters and digits, a capital letter first."
         }
-        guard !Self.taken.contains(name), !name.hasSuffix("Hook"), !name.hasSuffix("Tests") else {
+        guard !Self.taken.contains(name), !Self.takenEndings.contains(where: { name.hasSuffix($0) }),
+            !registeredPlugins.contains(where: { $0.name == name })
+        else {
             return "\"\(name)\" has a meaning already: choose another name."
         }
         return nil
@@ -33,20 +43,26 @@ enum PluginTemplate {
 
     /// What the author does now.
     static func nextSteps(name: String, folder: String) -> String {
-        """
-        \(folder) is written. Two lines make it part of the hub:
+        let own = "Plugins/\(name)"
+        let beginning =
+            folder == own
+            ? "Two lines make it part of the hub:"
+            : "Move it to \(own) of the hub's sources (or see Examples/Embedding for a package of your own);\n"
+                + "then two lines make it part of the hub:"
+        return """
+            \(folder) is written. \(beginning)
 
-          Package.swift, at the end of "targets":
-            + plugin("\(name)")
+              Package.swift, at the end of "targets":
+                + plugin("\(name)")
 
-          Sources/MailHubCommand/RegisteredPlugins.swift, in the list (and `import \(name)` on top):
-            \(name).self,
+              Sources/MailHubCommand/RegisteredPlugins.swift, in the list (and `import \(name)` on top):
+                \(name).self,
 
-        Then:
-          swift test --filter \(name)Tests
-          \(folder)/config.sample.json shows what to add to "plugins" in config.json
-          docs/plugins.md shows the stages, and what may be answered at each
-        """
+            Then:
+              swift test --filter \(name)Tests
+              \(own)/config.sample.json shows what to add to "plugins" in config.json
+              docs/plugins.md shows the stages, and what may be answered at each
+            """
     }
 
     private static func source(_ name: String) -> String {

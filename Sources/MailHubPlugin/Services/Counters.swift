@@ -1,7 +1,7 @@
 import Metrics
 import Synchronization
 
-/// A plugin's counters: the operator sees them in `mailhub plugin list`, and the metrics system of an embedder gets them.
+/// A plugin's counters: the operator sees them in `mailhub plugin list --json`, and the metrics system of an embedder gets them.
 public final class Counters: Sendable {
     private struct Entry {
         var value = 0

@@ -19,6 +19,8 @@ public struct PluginServices: Sendable {
     public let recipientProbe: any RecipientProbe
     /// The domains that the hub takes mail for: the keys of `"domains"`.
     public let servedDomains: Set<Domain>
+    /// Who reads mail for the postmaster: found, whatever resolvers say (RFC 5321 section 4.5.1); `nil` in tests.
+    public let postmaster: Mailbox?
     /// The shortest time that a call of the plugin may take, from config.json.
     ///
     /// To outlive it counts as a failure, so that a plugin that waits for others gives them less. The look-ups of ``resolver`` are
@@ -35,6 +37,7 @@ public struct PluginServices: Sendable {
         counters: Counters = Counters(),
         recipientProbe: any RecipientProbe = NoRecipientProbe(),
         servedDomains: Set<Domain>,
+        postmaster: Mailbox? = nil,
         timeLimit: Duration = .seconds(10)
     ) {
         self.logger = logger
@@ -45,6 +48,7 @@ public struct PluginServices: Sendable {
         self.counters = counters
         self.recipientProbe = recipientProbe
         self.servedDomains = servedDomains
+        self.postmaster = postmaster
         self.timeLimit = timeLimit
     }
 }

@@ -11,6 +11,9 @@ extension OperatorRequest {
         guard let duration = ConfigurationUnits.duration(text) else {
             throw OperatorMistake("\"\(text)\" is not \(ConfigurationUnits.durationForm)")
         }
+        guard duration <= ConfigurationUnits.longestDuration else {
+            throw OperatorMistake("\"\(text)\" is longer than ten years")
+        }
         return duration
     }
 
