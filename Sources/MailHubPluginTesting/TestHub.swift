@@ -124,11 +124,13 @@ public final class TestHub: Sendable {
 
     /// Makes a hub.
     ///
+    /// - Parameter recipientProbe: what next hops say about recipients.
     /// - Throws: `ConfigurationRefused`, or what a plugin's initializer throws.
     public init(
         _ plugins: [Plugin],
         listener: Listener = Listener(),
         directory: ScriptedDirectory = ScriptedDirectory(),
+        recipientProbe: any RecipientProbe = NoRecipientProbe(),
         logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     ) throws {
         self.directory = directory
@@ -150,6 +152,7 @@ public final class TestHub: Sendable {
                 directory: directory,
                 store: store,
                 counters: counters,
+                recipientProbe: recipientProbe,
                 servedDomains: domains,
                 timeLimit: plugin.timeLimits.values.reduce(plugin.timeLimit, min)
             )

@@ -248,6 +248,21 @@ struct CallAheadTests {
         #expect(try await ask("other@example.org", within: late) == "found")
     }
 
+    @Test("a whole session: the next hop's answer is the reply to RCPT")
+    func wholeSession() async throws {
+        let hop = ScriptedProbe()
+        let hub = try TestHub([.init(CallAhead.self)], recipientProbe: hop)
+        let client = try await hub.connect()
+        _ = try await client.send("EHLO client.example.net")
+        _ = try await client.send("MAIL FROM:<a@example.net>")
+        for (answer, reply) in [(Self.unknown, "550 5.1.1"), (Self.down, "451 4.4.3"), (.exists, "250 2.1.5")] {
+            hop.set(answer)
+            let address = reply.prefix(3)
+            let said = try await client.send("RCPT TO:<u\(address)@example.org>")
+            #expect(said.hasPrefix(reply), "\(said)")
+        }
+    }
+
     @Test("who waits too long for a place is not answered by it; whoever comes later finds the row as it should be")
     func patience() async {
         let hop = HeldProbe()
