@@ -22,6 +22,9 @@ public protocol HubPlugin: Sendable {
     ///
     /// For `mailhub check`, which tells of two plugins that write the same thing: the later one in config.json wins.
     var edits: Set<EditTarget> { get }
+
+    /// Stages of its protocols that the plugin, as it is configured, sits out: it is not asked there, and costs nothing.
+    var idleStages: Set<Stage> { get }
 }
 
 extension HubPlugin {
@@ -30,4 +33,7 @@ extension HubPlugin {
 
     /// Nothing.
     public var edits: Set<EditTarget> { [] }
+
+    /// None.
+    public var idleStages: Set<Stage> { [] }
 }

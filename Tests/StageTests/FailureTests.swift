@@ -116,6 +116,27 @@ struct FailureTests {
         func resolve(_ mailbox: Mailbox, _ session: SessionContext) async throws -> RecipientResolution { self.answer }
     }
 
+    @Test("A stage that a plugin sits out does not ask it")
+    func idle() async throws {
+        let hub = try TestHub([.init(HalfIdle.self)])
+        let client = try await hub.connect()
+        #expect(client.greeting.hasPrefix("220"))
+        #expect(try await client.send("EHLO client.example.net").hasPrefix("550 5.7.1"))
+        #expect(hub.plugins.map(\.stages) == [[.hello]])
+    }
+
+    private struct HalfIdle: ConnectHook, HelloHook {
+        var idleStages: Set<Stage> { [.connect] }
+
+        init(configuration: ConfigurationSection, services: PluginServices) {}
+
+        func connected(_ session: SessionContext) async throws -> ConnectOutcome { throw CancellationError() }
+
+        func hello(_ name: String, _ session: SessionContext) async throws -> HelloOutcome {
+            .reject(Reply(550, EnhancedStatusCode(7, 1), "Not here"))
+        }
+    }
+
     @Test("A stage may have a time limit of its own", arguments: ProbedStage.allCases)
     func limits(_ stage: ProbedStage) async throws {
         let scribe = Scribe()

@@ -48,6 +48,9 @@ public struct DNSBlocklists: ConnectHook, RecipientHook {
         }
     }
 
+    /// It refuses at one of its stages, as configured.
+    public var idleStages: Set<Stage> { self.moment == .connect ? [.recipient] : [.connect] }
+
     /// Refuses a client at once, where the configuration says so.
     public func connected(_ session: SessionContext) async throws -> ConnectOutcome {
         guard self.moment == .connect, !self.exempt.cover(session) else { return .next }

@@ -219,6 +219,18 @@ struct DNSBlocklistsTests {
         #expect(transaction.facts[BlocklistScore.self]?.score == 0)
     }
 
+    @Test(
+        "it takes part where it is configured to refuse, and nowhere else",
+        arguments: [("connect", Stage.connect), ("recipient", .recipient)]
+    )
+    func stages(moment: String, stage: Stage) throws {
+        let plugin = try TestServices().make(
+            DNSBlocklists.self,
+            #"{"lists": [{"zone": "bad.example"}], "at": "\#(moment)"}"#
+        )
+        #expect(plugin.stages == [stage])
+    }
+
     @Test("a list that does not answer in time is unavailable")
     func late() async throws {
         var services = TestServices()

@@ -43,6 +43,9 @@ public struct SenderDomain: SenderHook, RecipientHook {
         }
     }
 
+    /// It refuses at one of its stages, as configured.
+    public var idleStages: Set<Stage> { self.moment == .mail ? [.recipient] : [.sender] }
+
     /// Refuses a sender for everybody, where the configuration says so.
     public func sender(_ transaction: TransactionContext, _ session: SessionContext) async throws -> SenderOutcome {
         guard self.moment == .mail else { return .next }

@@ -108,11 +108,12 @@ package struct HookChains: Sendable {
     /// Where sessions tell what happens; `nil` where nobody observes.
     package let observers: EventFan?
 
-    /// Sorts plugins into the stages that they conform to.
+    /// Sorts plugins into the stages that they take part in.
     package init(_ plugins: [ConfiguredPlugin] = []) {
         func stage<Hook: Sendable>(_ stage: Stage, _ cast: (any HubPlugin) -> Hook?) -> [Hooked<Hook>] {
             plugins.compactMap { entry in
-                cast(entry.plugin).map { hook in
+                guard !entry.plugin.idleStages.contains(stage) else { return nil }
+                return cast(entry.plugin).map { hook in
                     Hooked(hook: hook, place: HookPlace(entry, stage))
                 }
             }
@@ -138,7 +139,8 @@ package struct HookChains: Sendable {
         self.disconnect = stage(.disconnect) { $0 as? any DisconnectHook }
         self.delivery = stage(.delivery) { $0 as? any DeliveryHook }
         self.deliveryOutcome = stage(.deliveryOutcome) { $0 as? any DeliveryOutcomeHook }
-        let observers = plugins.compactMap { $0.plugin as? any SessionObserver }
+        let observers = plugins.filter { !$0.plugin.idleStages.contains(.observer) }
+            .compactMap { $0.plugin as? any SessionObserver }
         self.observers = observers.isEmpty ? nil : EventFan(observers)
     }
 

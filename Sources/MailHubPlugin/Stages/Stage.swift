@@ -52,7 +52,8 @@ extension HubPlugin {
     /// The stages that the plugin takes part in, in the order in which a message meets them.
     public var stages: [Stage] {
         Stage.allCases.filter { stage in
-            switch stage {
+            guard !self.idleStages.contains(stage) else { return false }
+            return switch stage {
             case .connect: self is any ConnectHook
             case .tls: self is any TLSHook
             case .hello: self is any HelloHook
