@@ -112,6 +112,10 @@ private final class HTTPSExchange: ChannelInboundHandler {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case .closed(isClean: false) = event as? TLSEvent {
+            // Somebody in the middle may have cut it off: without a length nobody would notice (RFC 8446 section 6.1).
+            return self.end(context, .failure(.malformed("\(self.request.host): the answer is cut off")))
+        }
         guard case .established = event as? TLSEvent else { return context.fireUserInboundEventTriggered(event) }
         var headers = HTTPHeaders()
         let port = self.request.port == 443 ? "" : ":\(self.request.port)"

@@ -55,7 +55,10 @@ struct DeliverySecurity {
         }
         switch try await self.associations(of: hop) {
         case .found(let associations): return .dane(associations)
-        case .unusable where self.policy != .dane: return .encrypt
+        case .unusable where self.policy != .dane:
+            // They vouch for nobody, but the domain wants encryption (RFC 7672 section 2.2); its other policy still holds.
+            let other = try await self.withoutDANE(hop)
+            return other.isMandatory ? other : .encrypt
         case .none where self.policy != .dane: return try await self.withoutDANE(hop)
         case .unusable, .none, .unavailable:
             self.found(.daneRequired, "no TLSA records")

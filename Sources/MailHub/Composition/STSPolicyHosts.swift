@@ -58,8 +58,8 @@ struct STSRefreshService: Service {
     func run() async throws {
         await cancelWhenGracefulShutdown {
             while !Task.isCancelled {
+                await self.policies.refresh()
                 try? await Task.sleep(for: .seconds(3600))
-                if !Task.isCancelled { await self.policies.refresh() }
             }
         }
     }

@@ -4,8 +4,9 @@ import Synchronization
 
 /// Who has given wrong passwords lately: slows down guessing, and locks out those who go on (RFC 4954 section 9).
 ///
-/// Counted by client network, and by account, whether it exists or not. A lock of an account leaves alone the networks from which
-/// it was used successfully before: strangers who guess cannot lock out the owner. In memory, and bounded.
+/// Counted by client network, by account, whether it exists or not, and by both together. A lock of an account leaves alone the
+/// networks from which it was used successfully before, as long as not they have failed so often: strangers who guess cannot lock
+/// out the owner. In memory, and bounded.
 package final class AuthenticationFailures: Sendable {
     /// How long a failure counts, and a lock lasts.
     static let window: Duration = .seconds(600)
@@ -29,6 +30,7 @@ package final class AuthenticationFailures: Sendable {
     private struct State {
         var networks: [ClientNetwork: Tally] = [:]
         var accounts: [String: Tally] = [:]
+        var pairs: [Pair: Tally] = [:]
         /// Where accounts were used with success.
         var known: Set<Pair> = []
     }
@@ -45,10 +47,10 @@ package final class AuthenticationFailures: Sendable {
 
     /// Whether an account is locked for a client.
     func areTooMany(of account: String, from address: IPAddress, at now: Timestamp) -> Bool {
-        let key = Self.key(account)
+        let pair = Pair(account: Self.key(account), network: ClientNetwork(of: address))
         return self.state.withLock { state in
-            Self.count(state.accounts[key], now) >= Self.mostOfAccount
-                && !state.known.contains(Pair(account: key, network: ClientNetwork(of: address)))
+            Self.count(state.pairs[pair], now) >= Self.mostOfAccount
+                || (Self.count(state.accounts[pair.account], now) >= Self.mostOfAccount && !state.known.contains(pair))
         }
     }
 
@@ -62,6 +64,8 @@ package final class AuthenticationFailures: Sendable {
         let count = self.state.withLock { state in
             if state.networks.count >= Self.mostEntries { Self.makeRoom(&state.networks, now) }
             if state.accounts.count >= Self.mostEntries { Self.makeRoom(&state.accounts, now) }
+            if state.pairs.count >= Self.mostEntries { Self.makeRoom(&state.pairs, now) }
+            if let key { _ = Self.add(to: &state.pairs[Pair(account: key, network: network)], now) }
             let ofNetwork = Self.add(to: &state.networks[network], now)
             let ofAccount = key.map { Self.add(to: &state.accounts[$0], now) } ?? 0
             return max(ofNetwork, ofAccount)
@@ -70,13 +74,16 @@ package final class AuthenticationFailures: Sendable {
         return min(.seconds(1) * (1 << min(count - Self.undelayed - 1, 4)), Self.longestDelay)
     }
 
-    /// A right password: the account's failures from this network are forgiven.
+    /// A right password: the account's failures from this network are forgiven, and nobody else's.
     func succeeded(_ account: String, from address: IPAddress, at now: Timestamp) {
         let pair = Pair(account: Self.key(account), network: ClientNetwork(of: address))
         self.state.withLock { state in
             if state.known.count >= Self.mostEntries { state.known.removeFirst() }
             state.known.insert(pair)
-            state.networks[pair.network] = nil
+            let forgiven = Self.count(state.pairs.removeValue(forKey: pair), now)
+            guard var ofNetwork = state.networks[pair.network] else { return }
+            ofNetwork.count = max(0, ofNetwork.count - forgiven)
+            state.networks[pair.network] = ofNetwork
         }
     }
 

@@ -276,7 +276,7 @@ package actor SMTPSession {
         self.waitsAnew = true
         switch parsed {
         case .success(let command):
-            self.logger.trace("command", metadata: ["command": "\(command)"])
+            self.logger.trace("command", metadata: ["command": "\(command.withoutSecrets)"])
             return self.carryOut(command)
         case .failure(let error):
             self.logger.trace("malformed command", metadata: ["error": "\(error)"])

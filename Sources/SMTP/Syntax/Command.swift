@@ -51,6 +51,17 @@ package enum Command: Hashable, Sendable {
     case foreign
 }
 
+extension Command {
+    /// For our log: the initial response of AUTH is a password, or as good as one.
+    package var withoutSecrets: String {
+        switch self {
+        case .auth(let mechanism, nil): "auth(\(mechanism))"
+        case .auth(let mechanism, .some): "auth(\(mechanism), with an initial response)"
+        default: "\(self)"
+        }
+    }
+}
+
 /// Why a line is not a command that the hub can carry out.
 package enum CommandError: Error, Hashable, Sendable {
     /// 500: not a verb of SMTP.

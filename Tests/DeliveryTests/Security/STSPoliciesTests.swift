@@ -40,8 +40,12 @@ struct STSPoliciesTests {
         func names(of address: IPAddress) async -> Lookup<[String]> { .notFound }
     }
 
-    private static func policy(_ mode: STSPolicy.Mode = .enforce, host: String = "mx.a.example") throws -> STSPolicy {
-        try STSPolicy("version: STSv1\nmode: \(mode.rawValue)\nmx: \(host)\nmax_age: 172800\n".utf8)
+    private static func policy(
+        _ mode: STSPolicy.Mode = .enforce,
+        host: String = "mx.a.example",
+        maximumAge: Int = 172_800
+    ) throws -> STSPolicy {
+        try STSPolicy("version: STSv1\nmode: \(mode.rawValue)\nmx: \(host)\nmax_age: \(maximumAge)\n".utf8)
     }
 
     @Test("fetched once; held to for max_age, whatever vanishes; not longer (S8461-3.3-02)")
@@ -110,6 +114,22 @@ struct STSPoliciesTests {
         await policies.refresh()
         #expect(world.fetched == 2)
         world.clock.advance(by: .seconds(100_000))
+        #expect(await policies.policy(for: "a.example") == .policy(policy))
+    }
+
+    @Test("one that holds for a day or less is refreshed when half its life is over: it never lapses")
+    func shortLife() async throws {
+        let world = World()
+        let policy = try Self.policy(maximumAge: 86_400)
+        world.state.withLock { $0.answer = .policy(policy) }
+        let policies = world.policies()
+        _ = await policies.policy(for: "a.example")
+        for _ in 0..<72 {
+            world.clock.advance(by: .seconds(3600))
+            await policies.refresh()
+        }
+        #expect(world.fetched == 7)
+        world.state.withLock { $0.texts = .notFound }
         #expect(await policies.policy(for: "a.example") == .policy(policy))
     }
 

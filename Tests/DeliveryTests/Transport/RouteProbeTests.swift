@@ -14,7 +14,7 @@ struct RouteProbeTests {
         var dialect = SMTPTransport.Dialect.smtp
         var address = "bob@b.example"
         /// Short where the server says nothing.
-        var limit = Duration.seconds(60)
+        var limit = Duration.seconds(600)
         /// The answer's first word, and for a refusal the reply's codes.
         let answer: String
         /// What the server heard behind EHLO; `nil` where that is not the point.
@@ -26,7 +26,7 @@ struct RouteProbeTests {
             features: [String] = [],
             dialect: SMTPTransport.Dialect = .smtp,
             address: String = "bob@b.example",
-            limit: Duration = .seconds(60),
+            limit: Duration = .seconds(600),
             answer: String,
             lines: [String]? = nil
         ) {
@@ -94,7 +94,7 @@ struct RouteProbeTests {
     @Test("the route of the recipient's domain, where none is named")
     func routeOfDomain() async throws {
         try await ScriptedServer.run(Script()) { server in
-            let probe = self.probe(port: server.port, .smtp, limit: .seconds(60))
+            let probe = self.probe(port: server.port, .smtp, limit: .seconds(600))
             for (address, route, answer) in [
                 ("bob@b.example", nil, "exists"), ("bob@elsewhere.example", nil, "unavailable"),
                 ("bob@elsewhere.example", "store", "exists"), ("bob@b.example", "nowhere", "unavailable"),
@@ -119,7 +119,7 @@ struct RouteProbeTests {
             return (Router(routeOfDomain: [:], defaultRoute: "store", usesMX: ["store": false]), ["store": transport])
         }
         #expect(self.summary(await maildir.probe(mailbox, route: nil)) == "unavailable")
-        let down = self.probe(port: 1, .smtp, limit: .seconds(60))
+        let down = self.probe(port: 1, .smtp, limit: .seconds(600))
         #expect(self.summary(await down.probe(mailbox, route: nil)) == "unavailable")
     }
 

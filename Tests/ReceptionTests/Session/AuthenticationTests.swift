@@ -274,6 +274,29 @@ struct AuthenticationTests {
         #expect(try await Self.say(again, "AUTH PLAIN \(Self.right)").hasPrefix("235"))
     }
 
+    @Test("a right password forgives the failures of its account from that network, and nobody else's")
+    func forgiveness() {
+        let failures = AuthenticationFailures()
+        let office = IPAddress.ipv4(0xC633_6401)
+        let now = Timestamp(milliseconds: 0)
+        failures.succeeded("ann", from: office, at: now)
+        for number in 1...AuthenticationFailures.mostOfNetwork {
+            #expect(!failures.areTooMany(of: office, at: now))
+            // From the tenth on, the account is locked here too, though it was used from here.
+            #expect(
+                failures.areTooMany(of: "ann", from: office, at: now) == (number > AuthenticationFailures.mostOfAccount)
+            )
+            _ = failures.failed("ann", from: office, at: now)
+            _ = failures.failed("bob", from: office, at: now)
+            failures.succeeded("bob", from: office, at: now)
+        }
+        #expect(failures.areTooMany(of: office, at: now))
+        #expect(!failures.areTooMany(of: "bob", from: office, at: now))
+        failures.succeeded("ann", from: office, at: now)
+        #expect(!failures.areTooMany(of: office, at: now))
+        #expect(!failures.areTooMany(of: "ann", from: office, at: now))
+    }
+
     @Test("failures are counted by network and account, delays grow to a limit, and all is forgotten in time")
     func failureCounts() {
         let failures = AuthenticationFailures()

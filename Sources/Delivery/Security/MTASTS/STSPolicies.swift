@@ -61,7 +61,9 @@ package actor STSPolicies {
     /// How long a host that gave no policy is left alone (RFC 8461 section 3.3).
     private static let pause: Duration = .seconds(300)
     /// The age at which a policy is fetched anew, though it holds longer (section 10.2).
-    private static let freshAge: Duration = .seconds(86_400)
+    private static func freshAge(of policy: STSPolicy) -> Duration {
+        min(.seconds(86_400), .seconds(policy.maximumAge) / 2)
+    }
 
     package init(
         resolver: any NameResolver,
@@ -141,7 +143,7 @@ package actor STSPolicies {
         return .failure(failed)
     }
 
-    /// Fetches all policies anew that are a day old: so that an attacker who blocks the way for a time finds a domain that is
+    /// Fetches all policies anew that are a day old, or have lived half their life: so that an attacker who blocks the way for a time finds a domain that is
     /// still held to its policy (RFC 8461 section 10.2).
     package func refresh() async {
         var last: String?
@@ -153,7 +155,7 @@ package actor STSPolicies {
                 for entry in entries {
                     guard !Task.isCancelled else { return }
                     let kept = try await self.store.value(Kept.self, for: entry.key)
-                    guard let kept, self.clock.now - kept.fetched >= Self.freshAge else { continue }
+                    guard let kept, self.clock.now - kept.fetched >= Self.freshAge(of: kept.policy) else { continue }
                     let domain = String(entry.key.dropFirst("policy ".count))
                     var id = kept.id
                     if case .found(let texts) = await self.resolver.texts(of: "_mta-sts.\(domain)"),
