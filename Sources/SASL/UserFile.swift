@@ -52,7 +52,8 @@ package struct UserFile: Hashable, Sendable {
     }
 
     private static func user(_ line: Substring, number: Int) throws(Problem) -> User? {
-        let words = line.prefix { $0 != "#" }.split(whereSeparator: \.isWhitespace)
+        // A # within a word is part of an address.
+        let words = line.split(whereSeparator: \.isWhitespace).prefix { !$0.hasPrefix("#") }
         guard let name = words.first else { return nil }
         guard Prepared.text(String(name)) == String(name) else {
             throw Problem(line: number, message: "the name has characters that are not allowed")

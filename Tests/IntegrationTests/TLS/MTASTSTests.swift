@@ -51,6 +51,14 @@ struct MTASTSTests {
         Row(name: "down", policyHost: "127.0.2.250", certificate: "stranger", mail: "tls", noted: "unverified"),
         Row(name: "large", answer: .init(padding: 100_000), certificate: "stranger", mail: "tls", noted: "unverified"),
         Row(name: "slow", answer: .init(delay: 20), certificate: "stranger", mail: "tls", noted: "unverified"),
+        Row(name: "cut", answer: .init(isCut: true), certificate: "stranger", mail: "tls", noted: "unverified"),
+        Row(
+            name: "unusabletlsa",
+            certificate: "stranger",
+            records: "_PORT._tcp.mx-unusabletlsa TLSA 0 0 1 \(String(repeating: "0", count: 64))\n",
+            mail: nil,
+            noted: "451 4.7.5"
+        ),
         Row(name: "missing", answer: .init(status: 404), certificate: "stranger", mail: "tls", noted: "unverified"),
         Row(
             name: "redirect",

@@ -10,6 +10,8 @@ final class PolicyHostServer {
         var body = ""
         /// Octets that come behind it, and seconds before it.
         var padding = 0, delay = 0
+        /// Whether the end of the body is that of the connection, without close_notify.
+        var isCut = false
         /// Where it sends the client on to.
         var location: String?
         /// The host whose certificate it shows: `stranger` for one that nobody trusts.
@@ -73,7 +75,8 @@ final class PolicyHostServer {
                 time.sleep(answer.get("delay", 0))
                 self.send_response(answer["status"])
                 self.send_header("Content-Type", answer["type"])
-                self.send_header("Content-Length", str(len(body)))
+                if answer.get("isCut"): self.close_connection = True
+                else: self.send_header("Content-Length", str(len(body)))
                 if answer.get("location"): self.send_header("Location", answer["location"])
                 self.end_headers()
                 self.wfile.write(body)
