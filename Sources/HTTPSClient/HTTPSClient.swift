@@ -50,6 +50,7 @@ package struct HTTPSClient: Sendable {
         let expectation = TLSExpectation(
             serverName: request.host,
             identities: [request.host],
+            ignoresCommonName: true,
             isVerified: true,
             sessionKey: "https \(request.host) \(address) \(request.port)"
         )

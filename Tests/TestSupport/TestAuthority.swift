@@ -39,8 +39,8 @@ public final class TestAuthority: Sendable {
     /// Makes a certificate.
     ///
     /// - Parameters:
-    ///   - file: the first part of the files' names.
-    ///   - names: subject alternative names such as `DNS:a.example` or `email:ann@example.org`.
+    ///   - file: the first part of the files' names, and the common name.
+    ///   - names: subject alternative names such as `DNS:a.example` or `email:ann@example.org`; none where it is empty.
     ///   - isExpired: whether its time is over.
     public func issue(
         _ file: String,
@@ -55,9 +55,8 @@ public final class TestAuthority: Sendable {
             ["req", "-new", "-nodes", "-subj", "/CN=\(file)", "-keyout", "\(file).key", "-out", "\(file).csr"] + key
         )
         let extensions = self.folder.appending(path: "\(file).ext")
-        try Data("subjectAltName=\(names.joined(separator: ","))\nbasicConstraints=CA:FALSE\n".utf8).write(
-            to: extensions
-        )
+        let alternatives = names.isEmpty ? "" : "subjectAltName=\(names.joined(separator: ","))\n"
+        try Data("\(alternatives)basicConstraints=CA:FALSE\n".utf8).write(to: extensions)
         try self.run(
             ["x509", "-req", "-in", "\(file).csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-sha256"]
                 + ["-days", isExpired ? "-1" : "20", "-extfile", "\(file).ext", "-out", "\(file).pem"]

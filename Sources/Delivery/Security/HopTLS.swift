@@ -62,7 +62,9 @@ enum HopTLS: Hashable, Sendable {
         case .verify(let names):
             expectation.identities = names
             expectation.isVerified = true
-        case .mtaSTS: expectation.isVerified = true
+        case .mtaSTS:
+            expectation.ignoresCommonName = true
+            expectation.isVerified = true
         case .dane(let associations):
             expectation.serverName = associations.base
             expectation.identities = associations.names

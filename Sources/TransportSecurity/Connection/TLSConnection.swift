@@ -50,7 +50,7 @@ import NIOCore
         guard self.associate(expectation) else {
             throw .untrusted(CertificateDoubt(.noAssociation, "none of the TLSA records can be used"))
         }
-        guard self.expect(expectation.identities) || !expectation.isVerified else { throw .unavailable }
+        guard self.expect(expectation) || !expectation.isVerified else { throw .unavailable }
         if let session = client.sessions.take(key) {
             unsafe session.withPointer { _ = unsafe SSL_set_session(ssl, $0) }
         }
@@ -104,9 +104,13 @@ import NIOCore
     }
 
     /// The names or addresses that the server's certificate must be for (RFC 6125 section 6).
-    private func expect(_ identities: [String]) -> Bool {
+    private func expect(_ expectation: TLSExpectation) -> Bool {
+        let identities = expectation.identities
         guard let parameters = unsafe SSL_get0_param(self.ssl) else { return false }
-        unsafe X509_VERIFY_PARAM_set_hostflags(parameters, UInt32(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS))
+        let flags =
+            X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS
+            | (expectation.ignoresCommonName ? X509_CHECK_FLAG_NEVER_CHECK_SUBJECT : 0)
+        unsafe X509_VERIFY_PARAM_set_hostflags(parameters, UInt32(flags))
         for identity in identities {
             let isAddress =
                 identity.contains(":") || identity.utf8.allSatisfy { $0 == 0x2E || (0x30...0x39).contains($0) }

@@ -10,14 +10,23 @@ package struct TLSExpectation: Hashable, Sendable {
     /// What the server's domain has published of it: where there is something, it decides alone, whatever authorities say
     /// (RFC 7672 section 3).
     package var associations: [TLSARecord] = []
+    /// Whether a name counts as an alternative one only, not as the subject's common name (RFC 8461 section 3.3).
+    package var ignoresCommonName: Bool
     /// Whether the handshake fails where the certificate is not trusted or for another name; otherwise that is only told.
     package var isVerified: Bool
     /// Sessions are resumed only with what has the same key.
     package var sessionKey: String
 
-    package init(serverName: String?, identities: [String], isVerified: Bool, sessionKey: String) {
+    package init(
+        serverName: String?,
+        identities: [String],
+        ignoresCommonName: Bool = false,
+        isVerified: Bool,
+        sessionKey: String
+    ) {
         self.serverName = serverName
         self.identities = identities
+        self.ignoresCommonName = ignoresCommonName
         self.isVerified = isVerified
         self.sessionKey = sessionKey
     }

@@ -51,6 +51,7 @@ struct MTASTSTests {
         Row(name: "down", policyHost: "127.0.2.250", certificate: "stranger", mail: "tls", noted: "unverified"),
         Row(name: "large", answer: .init(padding: 100_000), certificate: "stranger", mail: "tls", noted: "unverified"),
         Row(name: "slow", answer: .init(delay: 20), certificate: "stranger", mail: "tls", noted: "unverified"),
+        Row(name: "common", certificate: "common", mail: nil, noted: "mismatch"),  // a common name only
         Row(name: "cut", answer: .init(isCut: true), certificate: "stranger", mail: "tls", noted: "unverified"),
         Row(
             name: "unusabletlsa",
@@ -228,6 +229,7 @@ struct MTASTSTests {
         let certificates = [
             "good": try authority.issue("good", names: hosts),
             "other": try authority.issue("other", names: ["DNS:elsewhere.example"]),
+            "common": try authority.issue("mx-common.signed.test", names: []),
             "expired": try authority.issue("expired", names: hosts, isExpired: true),
             "stranger": try stranger.issue("stranger", names: hosts + policyHosts.map { "DNS:\($0)" }),
         ]
