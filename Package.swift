@@ -123,12 +123,13 @@ let package = Package(
         module(
             "MailHubPluginTesting",
             [
-                "Reception", "Delivery", "SMTP", "InternetMessage", "MailHubPlugin", "MailQueue", nioCore, nioPosix,
-                nioEmbedded, logging,
+                "Reception", "Delivery", "SASL", "SMTP", "TransportSecurity", "InternetMessage", "MailHubPlugin",
+                "MailQueue",
+                nioCore, nioPosix, nioEmbedded, logging,
             ]
         ),
         module("SASL", ["TransportSecurity"]),
-        module("OAuth", ["SASL", jwt]),
+        module("OAuth", ["SASL", "TransportSecurity", jwt]),
         module("Administration", ["SMTP", "MailQueue", nioCore, nioPosix, logging]),
         module(
             "MailHub",

@@ -28,17 +28,41 @@ package struct KeySet: Sendable {
                 throw Problem(description: "holds a secret key: it must hold public keys alone")
             }
             guard let data = try? JSONSerialization.data(withJSONObject: entry),
-                let key = try? JSONDecoder().decode(JWK.self, from: data), key.keyIdentifier != nil
+                let key = try? JSONDecoder().decode(JWK.self, from: data), key.keyIdentifier != nil,
+                Self.isUsable(key)
             else { continue }
             keys.append(key)
         }
         guard !keys.isEmpty else {
-            throw Problem(description: "has no RSA, EC or OKP key for signatures with a \"kid\"")
+            throw Problem(
+                description: "has no whole RSA (from 2048 bits), EC or Ed25519 key for signatures with a \"kid\""
+            )
         }
         self.keys = keys
     }
 
     private static func isForSignatures(_ entry: [String: Any]) -> Bool {
         (entry["use"] as? String ?? "sig") == "sig" && ["RSA", "EC", "OKP"].contains(entry["kty"] as? String)
+    }
+
+    /// Whether a key has the members of its kind, with values that can be (RFC 7518 section 6, RFC 8037 section 2).
+    private static func isUsable(_ key: JWK) -> Bool {
+        switch key.keyType {
+        case .rsa:
+            guard let modulus = key.modulus, let exponent = key.exponent else { return false }
+            return (try? Insecure.RSA.PublicKey(modulus: modulus, exponent: exponent)) != nil
+        case .ecdsa:
+            guard let x = key.x, let y = key.y else { return false }
+            return switch key.curve?.rawValue {
+            case "P-256": (try? ES256PublicKey(parameters: (x, y))) != nil
+            case "P-384": (try? ES384PublicKey(parameters: (x, y))) != nil
+            case "P-521": (try? ES512PublicKey(parameters: (x, y))) != nil
+            default: false
+            }
+        case .octetKeyPair:
+            guard let x = key.x, key.curve?.rawValue == EdDSACurve.ed25519.rawValue else { return false }
+            return (try? EdDSA.PublicKey(x: x, curve: .ed25519)) != nil
+        default: return false
+        }
     }
 }

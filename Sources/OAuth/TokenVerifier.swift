@@ -1,6 +1,7 @@
 import Foundation
 import JWTKit
 package import SASL
+package import TransportSecurity
 
 /// Which tokens a site takes.
 package struct TokenSettings: Hashable, Sendable {
@@ -28,25 +29,40 @@ package struct TokenSettings: Hashable, Sendable {
 package actor TokenVerifier {
     package nonisolated let settings: TokenSettings
     private var keys: KeySet
-    /// Made of the keys when it is first needed.
-    private var collection: JWTKeyCollection?
+    /// The file's, when the keys were read.
+    package private(set) var stamp: FileStamp?
+    /// How often the keys were replaced.
+    private var generation = 0
+    /// The keys as the library wants them, made when an algorithm is first asked for.
+    private var signers: [String: JWTKeyCollection] = [:]
 
-    /// With a public key (RFC 7518 section 3.1, RFC 8037).
-    private static let algorithms: Set = [
-        "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
+    /// With a public key (RFC 7518 section 3.1, RFC 8037), and the kind of that.
+    private static let algorithms: [String: JWK.KeyType] = [
+        "RS256": .rsa, "RS384": .rsa, "RS512": .rsa, "PS256": .rsa, "PS384": .rsa, "PS512": .rsa,
+        "ES256": .ecdsa, "ES384": .ecdsa, "ES512": .ecdsa, "EdDSA": .octetKeyPair,
     ]
     /// How far clocks may be apart, in seconds.
     private static let leeway = 60.0
 
-    package init(_ settings: TokenSettings, keys: KeySet) {
+    /// - Parameter stamp: the file's, taken before the keys were read; `nil` where it is no matter whether that changes.
+    package init(_ settings: TokenSettings, keys: KeySet, stamp: FileStamp? = nil) {
         self.settings = settings
         self.keys = keys
+        self.stamp = stamp
+    }
+
+    /// Takes over the keys of another one: sessions that know this one go by them, too.
+    package func replace(with other: TokenVerifier) async {
+        let (keys, stamp) = await (other.keys, other.stamp)
+        self.replace(with: keys, stamp: stamp)
     }
 
     /// Takes other keys into use.
-    package func replace(with keys: KeySet) {
+    package func replace(with keys: KeySet, stamp: FileStamp?) {
         self.keys = keys
-        self.collection = nil
+        self.stamp = stamp
+        self.generation += 1
+        self.signers = [:]
     }
 
     /// Says whom a token is for.
@@ -55,10 +71,18 @@ package actor TokenVerifier {
     package func verify(_ token: String, now: Double) async -> TokenVerdict {
         let claims: Claims
         do {
-            // The library goes by the key alone; a header that says otherwise is nobody's mistake (RFC 8725 section 3.1).
             let header = try DefaultJWTParser().parse(Array(token.utf8), as: Claims.self).header
-            guard Self.algorithms.contains(header.alg ?? "") else { return .invalid("an algorithm that is not taken") }
-            claims = try await self.signers().verify(token, as: Claims.self)
+            guard let algorithm = header.alg, let kind = Self.algorithms[algorithm] else {
+                return .invalid("an algorithm that is not taken")
+            }
+            // What must be understood, and is not (RFC 7515 section 4.1.11).
+            guard header.fields["crit"] == nil else { return .invalid("an extension that is not known") }
+            let keys = self.keys(algorithm, kind)
+            // For a key that it does not know, the library takes another one.
+            guard header.kid == nil || keys.contains(where: { $0.keyIdentifier?.string == header.kid }) else {
+                return .invalid("signed with a key that the issuer does not have")
+            }
+            claims = try await self.signers(algorithm, keys).verify(token, as: Claims.self)
         } catch {
             return .invalid("not signed with one of the issuer's keys")
         }
@@ -80,11 +104,26 @@ package actor TokenVerifier {
         return .valid(user: user)
     }
 
-    private func signers() async -> JWTKeyCollection {
-        if let collection = self.collection { return collection }
-        let collection = JWTKeyCollection()
-        for key in self.keys.keys { _ = try? await collection.add(jwk: key) }
-        self.collection = collection
+    /// The keys that may sign with an algorithm (RFC 8725 section 3.1).
+    private func keys(_ algorithm: String, _ kind: JWK.KeyType) -> [JWK] {
+        self.keys.keys.filter {
+            $0.keyType == kind && ($0.algorithm == nil || $0.algorithm?.rawValue == algorithm)
+        }
+    }
+
+    /// The keys for an algorithm, as the library wants them.
+    ///
+    /// The library ties a key that does not say its algorithm to that of the first token it sees, a forged one, too; so each
+    /// algorithm has keys of its own.
+    private func signers(_ algorithm: String, _ keys: [JWK]) async -> JWTKeyCollection {
+        if let known = self.signers[algorithm] { return known }
+        let (collection, generation) = (JWTKeyCollection(), self.generation)
+        for var key in keys {
+            key.algorithm = JWK.Algorithm(rawValue: algorithm)
+            _ = try? await collection.add(jwk: key)
+        }
+        // The keys may have been replaced meanwhile: then this serves the present token alone.
+        if generation == self.generation { self.signers[algorithm] = collection }
         return collection
     }
 }

@@ -5,26 +5,42 @@ package import TransportSecurity
 package final class UserAccounts: Sendable {
     /// Where they come from.
     package let path: String
-    private let users: Mutex<[String: UserFile.User]>
+    private struct Content {
+        var users: [String: UserFile.User]
+        var stamp: FileStamp?
+    }
+    private let content: Mutex<Content>
     private let secret: [UInt8]
     /// One for the life of the process: made-up salts stay the same when the file is read again.
     private static let processSecret = Result { () throws(Digest.Failure) in try Digest.random(32) }
     /// The keys that the password of somebody unknown is compared with, so that it takes as long as anybody's.
     private let nobody: SCRAMKeys
 
+    /// - Parameter stamp: the file's, taken before it was read; `nil` where it is no matter whether that changes.
     /// - Throws: where OpenSSL has no random octets.
-    package init(path: String, _ file: UserFile) throws(Digest.Failure) {
+    package init(path: String, _ file: UserFile, stamp: FileStamp? = nil) throws(Digest.Failure) {
         self.path = path
-        self.users = Mutex(file.users)
+        self.content = Mutex(Content(users: file.users, stamp: stamp))
         self.secret = try Self.processSecret.get()
         self.nobody = try SCRAMKeys.ofNobody("", secret: self.secret)
     }
 
+    /// The file's, when it was read.
+    package var stamp: FileStamp? { self.content.withLock { $0.stamp } }
+
     /// Takes the place of what was there.
-    package func replace(with file: UserFile) { self.users.withLock { $0 = file.users } }
+    package func replace(with file: UserFile, stamp: FileStamp?) {
+        self.content.withLock { $0 = Content(users: file.users, stamp: stamp) }
+    }
+
+    /// Takes over what another one has: sessions that know this one see it, too.
+    package func replace(with other: UserAccounts) {
+        let content = other.content.withLock { $0 }
+        self.content.withLock { $0 = content }
+    }
 
     /// The user of a prepared name.
-    package subscript(name: String) -> UserFile.User? { self.users.withLock { $0[name] } }
+    package subscript(name: String) -> UserFile.User? { self.content.withLock { $0.users[name] } }
 
     /// The keys of a user, or such as nobody can tell from a user's.
     package func keys(of name: String) throws(Digest.Failure) -> SCRAMKeys {

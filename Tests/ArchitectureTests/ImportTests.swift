@@ -35,7 +35,7 @@ struct ImportTests {
         Sources/TransportSecurity: COpenSSL NIOCore Glibc Synchronization
         Sources/HTTPSClient: SMTP TransportSecurity NIOCore NIOPosix NIOHTTP1
         Sources/DKIM: SMTP InternetMessage TransportSecurity NIOCore Foundation
-        Sources/OAuth: SASL JWTKit Foundation
+        Sources/OAuth: SASL TransportSecurity JWTKit Foundation
         Sources/TLSReports: CZlib Delivery InternetMessage MailHubPlugin SMTP TransportSecurity Foundation Logging \
         Synchronization
         Sources/SASL: TransportSecurity Foundation Synchronization
@@ -43,8 +43,8 @@ struct ImportTests {
         Synchronization
         Sources/Delivery: SMTP InternetMessage MailHubPlugin MailQueue TransportSecurity SASL NIOCore NIOPosix Logging \
         Glibc Synchronization
-        Sources/MailHubPluginTesting: Reception Delivery SMTP InternetMessage MailHubPlugin MailQueue NIOCore NIOPosix \
-        NIOEmbedded Logging Foundation Synchronization
+        Sources/MailHubPluginTesting: Reception Delivery SASL SMTP TransportSecurity InternetMessage MailHubPlugin MailQueue \
+        NIOCore NIOPosix NIOEmbedded Logging Foundation Synchronization
         Sources/Administration: SMTP NIOCore NIOPosix NIOFoundationCompat Logging Glibc Foundation Synchronization
         Sources/MailHubCommand: MailHub MailHubPlugin SMTP Administration StaticRecipients LDAPRecipients SizeLimits \
         Greylisting RateLimits DNSBlocklists Aliases HeaderRewrite CallAhead SenderDomain ArgumentParser Logging Foundation \

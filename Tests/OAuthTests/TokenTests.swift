@@ -118,6 +118,8 @@ struct TokenTests {
             try issuer.token(Self.claims(), header: ["kid": "k2"]),
             try issuer.token(Self.claims(), header: ["alg": "HS256"]),
             try issuer.token(Self.claims(), header: ["alg": "none"]), right + "." + parts[2],
+            try issuer.token(Self.claims(), header: ["crit": ["exp"]]),
+            try issuer.token(Self.claims(), header: ["crit": 1]),
             String(repeating: "a", count: 5000),
         ]
         for forgery in forgeries {
@@ -127,11 +129,36 @@ struct TokenTests {
             }
         }
         // Keys may be replaced while tokens are checked.
-        await verifier.replace(with: try KeySet([UInt8](try TestIssuer.keySet([second]))))
+        await verifier.replace(with: try KeySet([UInt8](try TestIssuer.keySet([second]))), stamp: nil)
         guard case .invalid = await verifier.verify(right, now: Self.now) else {
             Issue.record("a key that is gone")
             return
         }
+    }
+
+    @Test("keys that do not say their algorithm, as Entra ID has them: a forged token does not tie them to another one")
+    func withoutAlgorithm() async throws {
+        let directory = try TemporaryDirectory()
+        guard let issuer = try TestIssuer(folder: directory.url, .rs256) else { return }
+        var key = try issuer.publicKey()
+        key["alg"] = nil
+        let keys = try KeySet([UInt8](try JSONSerialization.data(withJSONObject: ["keys": [key]])))
+        let settings = TokenSettings(
+            issuer: "https://idp.example.org",
+            audience: "mailhub",
+            userClaim: "email",
+            keysPath: "keys.json"
+        )
+        let verifier = TokenVerifier(settings, keys: keys)
+        for algorithm in ["PS256", "RS512", "ES256", "EdDSA"] {
+            let forged = try issuer.token(Self.claims(), header: ["alg": algorithm])
+            guard case .invalid = await verifier.verify(forged, now: Self.now) else {
+                Issue.record("\(algorithm) is taken")
+                continue
+            }
+        }
+        let token = try issuer.token(Self.claims())
+        #expect(await verifier.verify(token, now: Self.now) == .valid(user: "ann@example.org"))
     }
 
     @Test(
@@ -140,6 +167,12 @@ struct TokenTests {
             "", "[]", "{}", #"{"keys":[]}"#, #"{"keys":[{"kty":"oct","kid":"a","alg":"HS256"}]}"#,
             #"{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB"}]}"#, #"{"keys":[{"kty":"RSA","kid":"a","use":"enc"}]}"#,
             #"{"keys":[{"kty":"EC","kid":"a","crv":"P-256","x":"AA","y":"AA","d":"AA"}]}"#,
+            #"{"keys":[{"kty":"RSA","kid":"a","alg":"RS256"}]}"#,
+            #"{"keys":[{"kty":"RSA","kid":"a","n":"AQAB","e":"AQAB"}]}"#,
+            #"{"keys":[{"kty":"EC","kid":"a","crv":"P-256","x":"AA","y":"AA"}]}"#,
+            #"{"keys":[{"kty":"EC","kid":"a"}]}"#,
+            #"{"keys":[{"kty":"OKP","kid":"a","crv":"Ed25519"}]}"#,
+            #"{"keys":[{"kty":"OKP","kid":"a","crv":"X25519","x":"AA"}]}"#,
         ]
     )
     func keySets(_ text: String) { #expect(throws: KeySet.Problem.self) { try KeySet(Array(text.utf8)) } }

@@ -1,6 +1,21 @@
 import Administration
 import OAuth
 
+extension HubConfiguration {
+    /// Lets the users and keys of before take over what was read anew from the same files, and stay in force: sessions that were
+    /// there before know them, and no user who is gone.
+    mutating func keepCredentials(of old: HubConfiguration) async {
+        if let known = old.authentication.accounts, let read = self.authentication.accounts, known.path == read.path {
+            known.replace(with: read)
+            self.authentication.accounts = known
+        }
+        if let known = old.tokens, let read = self.tokens, known.settings == read.settings {
+            await known.replace(with: read)
+            self.tokens = known
+        }
+    }
+}
+
 /// What a reload has to say about a new configuration: which parts are in force at once, and which after a restart.
 struct ConfigurationChange {
     /// What the process was started with: some parts stay as they were then, however often it is reloaded.

@@ -8,28 +8,40 @@ import TransportSecurity
 
 /// Takes a changed file into use, without a restart and without dropping a session.
 struct FileWatch: Service {
+    /// A file, and when it was written.
+    struct Content: Equatable {
+        let path: String
+        var stamp: FileStamp?
+    }
     private let pool: NIOThreadPool
-    private let path: @Sendable () -> String?
-    private let changed: @Sendable () async -> Void
+    private let inForce: @Sendable () async -> Content?
+    private let changed: @Sendable (Content) async -> Void
     /// How often the file is looked at.
     private static let interval = Duration.seconds(2)
 
     /// - Parameters:
-    ///   - path: the file that is in force now.
-    ///   - changed: called when it is another one than before: the configuration's reader has read the first state.
-    init(pool: NIOThreadPool, path: @escaping @Sendable () -> String?, changed: @escaping @Sendable () async -> Void) {
+    ///   - inForce: what is used now, with the stamp that it had before it was read; `nil` for nothing.
+    ///   - changed: reads what the file has now; called once for each change.
+    init(
+        pool: NIOThreadPool,
+        inForce: @escaping @Sendable () async -> Content?,
+        changed: @escaping @Sendable (Content) async -> Void
+    ) {
         self.pool = pool
-        self.path = path
+        self.inForce = inForce
         self.changed = changed
     }
 
     func run() async throws {
         await cancelWhenGracefulShutdown {
-            var last: (path: String, stamp: FileStamp)?
+            var last: Content?
             while !Task.isCancelled {
-                if let path = self.path(), let stamp = try? await self.pool.runIfActive({ FileStamp(path: path) }) {
-                    if let last, last.path == path, last.stamp != stamp { await self.changed() }
-                    last = (path, stamp)
+                if let inForce = await self.inForce(),
+                    let stamp = try? await self.pool.runIfActive({ FileStamp(path: inForce.path) })
+                {
+                    let found = Content(path: inForce.path, stamp: stamp)
+                    if found != inForce, found != last { await self.changed(found) }
+                    last = found
                 }
                 try? await Task.sleep(for: Self.interval)
             }
@@ -40,17 +52,20 @@ struct FileWatch: Service {
 extension FileWatch {
     /// The file of users.
     static func users(_ live: LiveConfiguration, pool: NIOThreadPool, logger: Logger) -> FileWatch {
-        FileWatch(pool: pool, path: { live.current.configuration.authentication.accounts?.path }) {
-            guard let accounts = live.current.configuration.authentication.accounts else { return }
-            let path = accounts.path
+        FileWatch(pool: pool) {
+            live.current.configuration.authentication.accounts.map { Content(path: $0.path, stamp: $0.stamp) }
+        } changed: { found in
+            guard let accounts = live.current.configuration.authentication.accounts, accounts.path == found.path else {
+                return
+            }
             let result = try? await pool.runIfActive {
                 Result { () throws(UserFileStorage.Failure) in
-                    try UserFileStorage.read(path)
+                    try UserFileStorage.read(found.path)
                 }
             }
             switch result {
             case .success(let file):
-                accounts.replace(with: file)
+                accounts.replace(with: file, stamp: found.stamp)
                 logger.notice("users reloaded", metadata: ["users": "\(file.users.count)"])
             case .failure(let failure):
                 logger.error("users kept: the changed file cannot be used", metadata: ["error": "\(failure)"])
@@ -61,17 +76,19 @@ extension FileWatch {
 
     /// The keys that tokens are checked with.
     static func tokenKeys(_ live: LiveConfiguration, pool: NIOThreadPool, logger: Logger) -> FileWatch {
-        FileWatch(pool: pool, path: { live.current.configuration.tokens?.settings.keysPath }) {
-            guard let tokens = live.current.configuration.tokens else { return }
-            let path = tokens.settings.keysPath
+        FileWatch(pool: pool) {
+            guard let tokens = live.current.configuration.tokens else { return nil }
+            return Content(path: tokens.settings.keysPath, stamp: await tokens.stamp)
+        } changed: { found in
+            guard let tokens = live.current.configuration.tokens, tokens.settings.keysPath == found.path else { return }
             let result = try? await pool.runIfActive {
                 Result { () throws(KeySet.Problem) in
-                    try KeySetFile.read(path)
+                    try KeySetFile.read(found.path)
                 }
             }
             switch result {
             case .success(let keys):
-                await tokens.replace(with: keys)
+                await tokens.replace(with: keys, stamp: found.stamp)
                 logger.notice("keys of tokens reloaded", metadata: ["keys": "\(keys.count)"])
             case .failure(let failure):
                 logger.error("keys of tokens kept: the changed file cannot be used", metadata: ["error": "\(failure)"])

@@ -55,8 +55,9 @@ actor Reloader {
             for continuation in next { continuation.resume() }
         }
         do {
-            let configuration = try HubConfigurationReader.read(path: self.path, registry: self.registry)
+            var configuration = try HubConfigurationReader.read(path: self.path, registry: self.registry)
             let old = self.live.current.configuration
+            await configuration.keepCredentials(of: old)
             try await self.listeners.apply(configuration.listeners)
             let snapshot = self.derive(configuration)
             self.live.replace(with: snapshot)

@@ -15,7 +15,7 @@ extension HubConfigurationReader {
     }
 
     /// Reads the section, and the files that it names; `nil` where there is to be no TLS.
-    func tls(_ listener: ConfigurationSection) -> ListenerTLS? {
+    func tls(_ listener: ConfigurationSection, _ role: ListenerRole) -> ListenerTLS? {
         guard let section = listener.section("tls") else { return nil }
         let mode = section.enumeration("mode", default: Mode.startTLS)
         let entries = section.sections("certificates")
@@ -26,9 +26,24 @@ extension HubConfigurationReader {
         settings.clientCertificates = section.enumeration("clientCertificates", default: settings.clientCertificates)
         settings.clientAuthorities = section.filePath("clientAuthorities")
         settings.handshakeTime = section.positiveDuration("handshakeTimeout", default: settings.handshakeTime)
+        if settings.clientAuthorities != nil, settings.clientCertificates == .none {
+            section.report(
+                "no client is asked for a certificate",
+                at: "clientAuthorities",
+                fix: "add \"clientCertificates\": \"request\" or \"require\", or remove the key"
+            )
+        }
         let tlsMode: ListenerTLS.Mode
         switch mode {
-        case .none: return nil
+        case .none:
+            if role == .submission {
+                section.report(
+                    "submission needs TLS: passwords are not taken in the clear",
+                    at: "mode",
+                    fix: "write \"starttls\" or \"implicit\", with a certificate"
+                )
+            }
+            return nil
         case .startTLS: tlsMode = .startTLS
         case .startTLSRequired: tlsMode = .startTLSRequired
         case .implicit: tlsMode = .implicit
@@ -134,6 +149,14 @@ extension HubConfigurationReader {
         let names = section.strings("tlsNames") ?? []
         for name in names where Domain(name) == nil && IPAddress(name) == nil {
             section.report("\"\(name)\" is not a host name", at: "tlsNames", fix: "write names of the next hop")
+        }
+        let isVerified = ([policy] + domains.values).contains { $0 == .verify }
+        if !names.isEmpty, !isVerified {
+            section.report(
+                "no certificate is compared with these names",
+                at: "tlsNames",
+                fix: "add \"tls\": \"verify\", or remove the key"
+            )
         }
         let authorities = section.filePath("authorities")
         let certificate = self.clientCertificate(section)

@@ -77,7 +77,7 @@ struct HubConfigurationReader {
         let reports = self.root.section("tlsReports").map(self.tlsReports)
         let directory = self.directory()
         var tokens: TokenVerifier?
-        let authentication = self.authentication(directory, tokens: &tokens)
+        let authentication = self.authentication(directory, listeners, tokens: &tokens)
         self.root.announce(listeners: Set(listeners.map(\.name)), routes: Set(routes.keys))
         let firstDomain = self.root.keys(of: "domains").first { Self.domain($0) != nil } ?? host?.text
         let postmaster =
@@ -196,7 +196,7 @@ struct HubConfigurationReader {
             )
         }
         let role = section.enumeration("role", default: ListenerRole.mx)
-        let tls = self.tls(section)
+        let tls = self.tls(section, role)
         let port = section.integer("port", in: 0...65535, default: Self.standardPort(role, tls))
         switch role {
         case .submission: self.checkSubmission(section, hasTLS: tls != nil)
