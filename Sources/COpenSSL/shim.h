@@ -45,6 +45,13 @@ static inline int COpenSSL_CTX_set1_chain(SSL_CTX *context, STACK_OF(X509) *chai
     return (int)SSL_CTX_set1_chain(context, chain);
 }
 
+static const long COpenSSL_FIRST_CERTIFICATE = SSL_CERT_SET_FIRST;
+static const long COpenSSL_NEXT_CERTIFICATE = SSL_CERT_SET_NEXT;
+
+static inline int COpenSSL_set_current_certificate(SSL *ssl, long which) {
+    return (int)SSL_set_current_cert(ssl, which);
+}
+
 static inline int COpenSSL_set1_chain(SSL *ssl, STACK_OF(X509) *chain) {
     return (int)SSL_set1_chain(ssl, chain);
 }

@@ -1,6 +1,8 @@
 import Foundation
 public import MailHubPlugin
 import Reception
+import SASL
+import TransportSecurity
 
 /// A client of a test hub.
 public final class TestClient: Sendable {
@@ -22,6 +24,20 @@ public final class TestClient: Sendable {
     /// Claims to be somebody, at a listener with the role `submission` (RFC 4616, RFC 4954); gives the reply.
     public func authenticate(as user: String, password: String) async throws -> String {
         try await self.send("AUTH PLAIN \(Data("\u{0}\(user)\u{0}\(password)".utf8).base64EncodedString())")
+    }
+
+    /// Shows that it knows the password of one of the listener's `users`, with SCRAM-SHA-256 (RFC 7677), at a listener with the role
+    /// `submission`; gives the last reply.
+    public func authenticateWithSCRAM(as user: String, password: String) async throws -> String {
+        var scram = SCRAMClient(user: user, nonce: Array("mailhub-test-client".utf8))
+        var reply = try await self.send("AUTH SCRAM-SHA-256 \(Base64.encode(scram.first))")
+        guard reply.hasPrefix("334"), let challenge = Base64.decode(reply.dropFirst(4).utf8) else { return reply }
+        let (salt, iterations) = try scram.challenged(by: challenge)
+        let salted = try Digest.pbkdf2SHA256(password: Array(password.utf8), salt: salt, iterations: iterations)
+        reply = try await self.send(Base64.encode(scram.answer(salted: salted)))
+        guard reply.hasPrefix("334"), let end = Base64.decode(reply.dropFirst(4).utf8) else { return reply }
+        try scram.concluded(by: end)
+        return try await self.send("")
     }
 
     /// Sends octets as they are; `nextReply()` gives what comes of them.

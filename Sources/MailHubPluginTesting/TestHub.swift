@@ -5,6 +5,7 @@ import MailQueue
 import NIOCore
 import NIOEmbedded
 import Reception
+import SASL
 import Synchronization
 
 /// A hub in memory: real sessions with real plugins, but no sockets, no disk and no clock but the test's.
@@ -89,6 +90,8 @@ public final class TestHub: Sendable {
         public var relayNetworks: [String] = []
         /// What becomes of recipients of different opinion: `refuse`, `hold` or `bounce`.
         public var differingVerdicts = "refuse"
+        /// Passwords of the users whom the hub knows itself, by name, for the role `submission`.
+        public var users: [String: String] = [:]
 
         /// A listener for mail from the internet.
         public init() {}
@@ -188,6 +191,7 @@ public final class TestHub: Sendable {
         // Passwords go over no network here.
         var authentication = AuthenticationSettings()
         authentication.allowsClearText = true
+        authentication.accounts = try Self.accounts(listener.users)
         self.settings = ReceptionSettings(
             host: host,
             servedDomains: domains,
@@ -197,6 +201,17 @@ public final class TestHub: Sendable {
             authentication: authentication
         )
         self.services = ReceptionServices(intake: self.intake, clock: self.clock, logger: logger)
+    }
+
+    private static func accounts(_ users: [String: String]) throws -> UserAccounts? {
+        guard !users.isEmpty else { return nil }
+        var file = UserFile()
+        for (name, password) in users {
+            // Few iterations: these passwords are no secrets.
+            let keys = try SCRAMKeys(password: password, salt: Array("mailhub test hub".utf8), iterations: 4096)
+            file.set(UserFile.User(name: name, keys: keys))
+        }
+        return try UserAccounts(path: "users", file)
     }
 
     /// The first plugin of a type: to call what no session calls, such as an `OperatorHook`.

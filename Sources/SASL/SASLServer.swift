@@ -12,8 +12,10 @@ package enum SASLStep: Hashable, Sendable {
     case proved(user: String, authorization: String?)
     /// The client wants to be known by its certificate, as this identity; `nil` for the certificate's own.
     case checkCertificate(authorization: String?)
-    /// Wrong credentials, of this user: 535; `nil` for a token that names none.
-    case failed(user: String?)
+    /// Wrong credentials, of this user: 535.
+    case failed(user: String)
+    /// The client has taken note that its token is wrong: 535.
+    case tokenEnded
     /// Not what the mechanism allows: 501.
     case malformed(String)
 }
@@ -43,7 +45,7 @@ package struct SASLServer: Sendable {
         case external
         case token
         /// The client has been told what is wrong, and has yet to take note of it.
-        case tokenEnd(user: String?)
+        case tokenEnd
         case scramFirst
         case scramKeys(SCRAMServer)
         case scramFinal(SCRAMServer)
@@ -66,6 +68,12 @@ package struct SASLServer: Sendable {
         self.mechanism = mechanism
         self.binding = binding
         self.nonce = nonce
+    }
+
+    /// Whose proof the next response is; `nil` where it is none, so that nothing is decided by it.
+    package var proving: String? {
+        guard case .scramFinal(let scram) = self.state else { return nil }
+        return scram.user
     }
 
     /// Begins.
@@ -107,9 +115,9 @@ package struct SASLServer: Sendable {
             guard let claim = TokenResponse.read(octets, self.mechanism) else {
                 return .malformed("\(self.mechanism.rawValue) takes a user and \"auth=Bearer\" with a token")
             }
-            self.state = .tokenEnd(user: claim.user)
+            self.state = .tokenEnd
             return .checkToken(claim)
-        case .tokenEnd(let user): return .failed(user: user)
+        case .tokenEnd: return .tokenEnded
         case .scramFirst:
             guard
                 let scram = SCRAMServer(

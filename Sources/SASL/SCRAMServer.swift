@@ -2,12 +2,12 @@ import TransportSecurity
 
 /// What SCRAM can be bound to: values of the TLS connection that no one in the middle has (RFC 5802 section 6).
 package struct SCRAMBinding: Hashable, Sendable {
-    /// By the names of RFC 5929 and 9266: `tls-exporter`, `tls-server-end-point`.
-    package var values: [String: [UInt8]]
+    /// By the names of RFC 5929 and 9266, `tls-exporter` and `tls-server-end-point`; each of several is as good as the others.
+    package var values: [String: [[UInt8]]]
     /// Whether the server has offered SCRAM-SHA-256-PLUS: a client that says otherwise was lied to.
     package var isOffered: Bool
 
-    package init(values: [String: [UInt8]] = [:], isOffered: Bool = false) {
+    package init(values: [String: [[UInt8]]] = [:], isOffered: Bool = false) {
         self.values = values
         self.isOffered = isOffered
     }
@@ -28,7 +28,7 @@ struct SCRAMServer: Sendable {
     /// was told (RFC 5802 section 6).
     let isHonest: Bool
     /// `gs2-header`, and behind it what the connection is bound to: what the client must repeat.
-    private let expectedBinding: [UInt8]
+    private let expectedBindings: [[UInt8]]
     private let clientFirstBare: [UInt8]
     private let nonce: [UInt8]
     private var serverFirst: [UInt8] = []
@@ -38,7 +38,7 @@ struct SCRAMServer: Sendable {
     init?(first: [UInt8], isBound: Bool, binding: SCRAMBinding, nonce: [UInt8]) {
         let parts = first.split(separator: UInt8(ascii: ","), maxSplits: 2, omittingEmptySubsequences: false)
         guard parts.count == 3 else { return nil }
-        var bound: [UInt8] = []
+        var bound: [[UInt8]] = [[]]
         switch String(decoding: parts[0], as: UTF8.self) {
         case "n":
             guard !isBound else { return nil }
@@ -47,10 +47,11 @@ struct SCRAMServer: Sendable {
             guard !isBound else { return nil }
             self.isHonest = !binding.isOffered
         case let flag:
-            guard isBound, flag.hasPrefix("p="), let value = binding.values[String(flag.dropFirst(2))] else {
+            guard isBound, flag.hasPrefix("p="), let values = binding.values[String(flag.dropFirst(2))]
+            else {
                 return nil
             }
-            bound = value
+            bound = values
             self.isHonest = true
         }
         if parts[1].isEmpty {
@@ -72,7 +73,8 @@ struct SCRAMServer: Sendable {
         self.user = user
         self.clientFirstBare = bare
         self.nonce = Array(clientNonce) + nonce
-        self.expectedBinding = first.prefix(parts[0].count + 1 + parts[1].count + 1) + bound
+        let header = Array(first.prefix(parts[0].count + 1 + parts[1].count + 1))
+        self.expectedBindings = bound.map { header + $0 }
     }
 
     /// `server-first-message`.
@@ -98,7 +100,8 @@ struct SCRAMServer: Sendable {
             let signature = try Digest.hmacSHA256(key: keys.storedKey, message)
             let clientKey = zip(proof, signature).map { $0 ^ $1 }
             let isRight = Digest.areEqual(try Digest.sha256(clientKey), keys.storedKey)
-            guard isRight, Digest.areEqual(binding, self.expectedBinding), Digest.areEqual(Array(nonce), self.nonce)
+            let isBound = self.expectedBindings.contains { Digest.areEqual(binding, $0) }
+            guard isRight, isBound, Digest.areEqual(Array(nonce), self.nonce)
             else { return .wrong }
             let own = try Digest.hmacSHA256(key: keys.serverKey, message)
             return .right(Array("v=\(Base64.encode(own))".utf8))

@@ -56,7 +56,7 @@ struct SCRAMTests {
 
     @Test("a client that believes there is no channel binding was lied to")
     func downgrade() {
-        var server = Self.server(.scramSHA256, SCRAMBinding(values: ["tls-exporter": [1]], isOffered: true))
+        var server = Self.server(.scramSHA256, SCRAMBinding(values: ["tls-exporter": [[1]]], isOffered: true))
         #expect(server.start(Array("y,,n=user,r=rOprNGfwEbeRWgbNEkqO".utf8)) == .failed(user: "user"))
         var honest = Self.server()
         #expect(honest.start(Array("y,,n=user,r=rOprNGfwEbeRWgbNEkqO".utf8)) == .findKeys(user: "user"))
@@ -67,7 +67,7 @@ struct SCRAMTests {
         let keys = try #require(Self.keys)
         let mine: [UInt8] = Array(repeating: 7, count: 32)
         let theirs = isSame ? mine : Array(repeating: 8, count: 32)
-        let binding = SCRAMBinding(values: ["tls-exporter": mine], isOffered: true)
+        let binding = SCRAMBinding(values: ["tls-exporter": [[6], mine]], isOffered: true)
         var server = Self.server(.scramSHA256Plus, binding)
         let header = "p=tls-exporter,a=boss,"
         let bare = "n=us=2Cer,r=rOprNGfwEbeRWgbNEkqO"
@@ -178,24 +178,24 @@ struct SCRAMTests {
             // Somebody has taken the offer away.
             Meeting(
                 client: .notOffered,
-                server: .init(values: ["tls-exporter": [1]], isOffered: true),
+                server: .init(values: ["tls-exporter": [[1]]], isOffered: true),
                 isProved: false
             ),
             Meeting(
                 mechanism: .scramSHA256Plus,
                 client: .bound(.exporter, [1, 2]),
-                server: .init(values: ["tls-exporter": [1, 2]], isOffered: true)
+                server: .init(values: ["tls-exporter": [[1, 2]]], isOffered: true)
             ),
             Meeting(
                 mechanism: .scramSHA256Plus,
                 client: .bound(.serverEndPoint, [3]),
-                server: .init(values: ["tls-exporter": [1, 2], "tls-server-end-point": [3]], isOffered: true)
+                server: .init(values: ["tls-exporter": [[1, 2]], "tls-server-end-point": [[3]]], isOffered: true)
             ),
             // Two connections instead of one.
             Meeting(
                 mechanism: .scramSHA256Plus,
                 client: .bound(.exporter, [1, 2]),
-                server: .init(values: ["tls-exporter": [1, 3]], isOffered: true),
+                server: .init(values: ["tls-exporter": [[1, 3], [1]]], isOffered: true),
                 isProved: false
             ),
         ]

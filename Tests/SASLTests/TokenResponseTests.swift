@@ -60,7 +60,7 @@ struct TokenResponseTests {
                 return
             }
             #expect(String(decoding: told, as: UTF8.self).contains(#""status":"invalid_token""#))
-            #expect(server.respond(answer) == .failed(user: "ann"))
+            #expect(server.respond(answer) == .tokenEnded)
             guard case .malformed = server.respond(answer) else {
                 Issue.record("not over")
                 return

@@ -20,7 +20,7 @@ private final class Doorkeeper: AuthenticationHook, SenderHook {
     func authenticate(_ claim: AuthenticationClaim, _ session: SessionContext) async throws -> AuthenticationOutcome {
         let acting = claim.authorizationIdentity ?? ""
         self.seen.withLock {
-            $0.append("\(claim.mechanism) \(acting)/\(claim.authenticationIdentity) \(claim.password)")
+            $0.append("\(claim.mechanism) \(acting)/\(claim.authenticationIdentity) \(claim.password ?? "-")")
         }
         switch self.answer {
         case .say(let outcome): return outcome
@@ -47,9 +47,14 @@ struct AuthenticationStageTests {
         var testDescription: String { "\(self.first), \(self.second)" }
     }
 
-    private static func hub(_ plugins: [Doorkeeper], ignoresFailure: Bool = false) throws -> TestHub {
+    private static func hub(
+        _ plugins: [Doorkeeper],
+        ignoresFailure: Bool = false,
+        users: [String: String] = [:]
+    ) throws -> TestHub {
         var listener = TestHub.Listener()
         listener.role = .submission
+        listener.users = users
         return try TestHub(
             plugins.enumerated().map { index, plugin in
                 TestHub.Plugin(named: "Doorkeeper\(index)", ignoresFailure: ignoresFailure) { _, _ in plugin }
@@ -79,6 +84,23 @@ struct AuthenticationStageTests {
         #expect(try await client.authenticate(as: "ann", password: "secret").hasPrefix(row.reply))
         let asked = plugins.flatMap(\.notes)
         #expect(asked == Array(repeating: "PLAIN /ann secret", count: row.asked))
+    }
+
+    @Test(
+        "who has shown who it is: a plugin may still refuse it, or let it act as another",
+        arguments: [
+            (AuthenticationOutcome.next, "235", "ann"), (.accept(identity: "boss"), "235", "boss"),
+            (.reject("suspended"), "535", nil), (.unavailable("down"), "454", nil),
+        ] as [(AuthenticationOutcome, String, String?)]
+    )
+    func shown(_ outcome: AuthenticationOutcome, _ reply: String, _ identity: String?) async throws {
+        let plugin = Doorkeeper(.say(outcome))
+        let client = try await Self.greeted(Self.hub([plugin], users: ["ann": "secret"]))
+        #expect(try await client.authenticateWithSCRAM(as: "ann", password: "wrong").hasPrefix("535 5.7.8"))
+        #expect(plugin.notes.isEmpty)
+        #expect(try await client.authenticateWithSCRAM(as: "ann", password: "secret").hasPrefix(reply))
+        _ = try await client.send("MAIL FROM:<>")
+        #expect(plugin.notes == ["SCRAM-SHA-256 /ann -"] + (identity.map { ["mail by \($0)"] } ?? []))
     }
 
     @Test("who was accepted is known at all later stages, and may relay; nobody else may send")

@@ -192,7 +192,7 @@ actor SMTPClientConnection {
 
     /// What ties an authentication to the TLS connection; `nil` where there is no such thing.
     func channelBinding(_ kind: ChannelBinding) -> [UInt8]? {
-        self.tlsHandler?.channelBinding(kind)
+        self.tlsHandler?.channelBindings(kind).first
     }
 
     private var tlsHandler: TLSHandler? { try? self.channel.pipeline.syncOperations.handler(type: TLSHandler.self) }

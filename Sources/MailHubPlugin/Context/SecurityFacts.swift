@@ -33,19 +33,19 @@ public struct TLSFacts: Hashable, Sendable, Codable {
 public struct AuthenticationClaim: Sendable {
     /// The SASL mechanism: `PLAIN`.
     public let mechanism: String
-    /// Whose password it is.
+    /// Whose password it is, or who the client has shown to be.
     public let authenticationIdentity: String
     /// Whom the client wants to act as; `nil` for itself.
     public let authorizationIdentity: String?
-    /// The password.
-    public let password: String
+    /// The password; `nil` where SCRAM, a token or a certificate has shown who the client is, and `next` lets it in.
+    public let password: String?
 
     /// Joins the parts.
     public init(
         mechanism: String,
         authenticationIdentity: String,
         authorizationIdentity: String? = nil,
-        password: String
+        password: String?
     ) {
         self.mechanism = mechanism
         self.authenticationIdentity = authenticationIdentity

@@ -18,7 +18,10 @@ public protocol HelloHook: HubPlugin {
 
 /// Asked when a client claims to be somebody (RFC 4954): the plugin knows the users, or refuses some of them.
 public protocol AuthenticationHook: HubPlugin {
-    /// - Returns: whether the claim is true; `next` leaves it to the next plugin, and nobody's "yes" is a "no".
+    /// Called for each mechanism: before a password is looked up, and once another proof has been found right.
+    ///
+    /// - Returns: whether the claim is true; `next` leaves it to the next plugin. Where all say so, a password is checked by file and
+    ///   directory, and a client without one is let in: it has shown who it is.
     func authenticate(_ claim: AuthenticationClaim, _ session: SessionContext) async throws -> AuthenticationOutcome
 }
 

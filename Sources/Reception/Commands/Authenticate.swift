@@ -11,10 +11,23 @@ enum AuthenticationClaimed: Sendable {
     case token(TokenClaim, SASLServer)
     /// Its certificate is to speak for it; with whom it wants to act as.
     case certificate(authorization: String?)
+    /// The exchange is to look at its proof, the last response but one of SCRAM.
+    case proof([UInt8], SASLServer)
     /// SCRAM has shown it.
-    case proved(user: String, authorization: String?)
+    case proved(SASLMechanism, user: String, authorization: String?)
     /// It is wrong: the exchange has shown that.
-    case wrong(user: String?)
+    case wrong(user: String)
+
+    /// Whose account it is about; `nil` where that is not said.
+    var user: String? {
+        switch self {
+        case .password(_, let claim): claim.user
+        case .token(let claim, _): claim.user
+        case .certificate: nil
+        case .proof(_, let exchange): exchange.proving
+        case .proved(_, let user, _), .wrong(let user): user
+        }
+    }
 }
 
 /// AUTH (RFC 4954).
@@ -65,10 +78,11 @@ extension SMTPSession {
         return security.peer?.name
     }
 
-    private var bindings: [String: [UInt8]] {
-        var values: [String: [UInt8]] = [:]
+    private var bindings: [String: [[UInt8]]] {
+        var values: [String: [[UInt8]]] = [:]
         for kind in [ChannelBinding.exporter, .serverEndPoint] {
-            values[kind.rawValue] = self.tlsHandler?.channelBinding(kind)
+            guard let found = self.tlsHandler?.channelBindings(kind), !found.isEmpty else { continue }
+            values[kind.rawValue] = found
         }
         return values
     }
@@ -158,6 +172,7 @@ extension SMTPSession {
                 self.refuse(.malformedBase64)
                 return .goOn
             }
+            guard exchange.proving == nil else { return .work(.authenticate(.proof(octets, exchange))) }
             return self.goOn(exchange.respond(octets), exchange).map { .work($0) } ?? .goOn
         }
     }
@@ -185,9 +200,12 @@ extension SMTPSession {
         case .checkToken(let claim): return .authenticate(.token(claim, exchange))
         case .checkPassword(let claim): return .authenticate(.password(exchange.mechanism, claim))
         case .proved(let user, let authorization):
-            return .authenticate(.proved(user: user, authorization: authorization))
+            return .authenticate(.proved(exchange.mechanism, user: user, authorization: authorization))
         case .checkCertificate(let authorization): return .authenticate(.certificate(authorization: authorization))
         case .failed(let user): return .authenticate(.wrong(user: user))
+        case .tokenEnded:
+            self.refuse(.authenticationFailed)
+            return nil
         case .malformed(let reason):
             self.refuse(Reply(501, .init(5, 2), "Malformed response: \(reason)"))
             return nil
@@ -200,64 +218,120 @@ extension SMTPSession {
     private enum Verdict {
         case accepted(identity: String)
         case wrong(String)
-        case locked
         case unavailable(String)
+        /// Nothing is decided yet.
+        case goOn(SASLStep, SASLServer)
         /// The client is told why, and then that it is wrong.
-        case goOn(SASLStep, SASLServer, reason: String)
+        case tokenRefused(SASLServer, reason: String)
     }
 
     /// Looks into a claim, and answers AUTH.
     func look(into claim: AuthenticationClaimed) async {
-        let user: String? =
-            switch claim {
-            case .password(_, let claim): claim.user
-            case .proved(let user, _): user
-            case .token(let claim, _): claim.user
-            case .wrong(let user): user
-            case .certificate: nil
-            }
-        let verdict = await self.verdict(on: claim, user)
-        guard !self.isDisconnected else { return }
+        let (user, failures) = (claim.user, self.services.failures)
+        guard let attempt = await failures.admit(user, from: self.clientAddress, clock: self.services.clock) else {
+            self.logger.notice("too many failed authentications", metadata: ["user-claimed": "\(user ?? "")"])
+            self.refuse(.authenticationLocked)
+            return
+        }
+        let verdict: Verdict? = self.isDisconnected ? nil : await self.verdict(on: claim)
+        let delay = self.count(verdict, user)
+        failures.release(attempt)
+        if delay > .zero, !self.isDisconnected { await self.pause(for: delay) }
+        guard let verdict, !self.isDisconnected else { return }
         switch verdict {
         case .accepted(let identity):
-            self.services.failures.succeeded(user ?? identity, from: self.clientAddress, at: self.services.clock.now)
             self.identity = identity
             self.logger[metadataKey: "user"] = "\(identity)"
             self.logger.info("client authenticated")
             self.reply(.authenticated)
-        case .wrong(let reason):
-            let delay = self.services.failures.failed(user, from: self.clientAddress, at: self.services.clock.now)
-            self.logger.notice(
-                "authentication failed",
-                metadata: ["user-claimed": "\(user ?? "")", "error": "\(reason)"]
-            )
-            if delay > .zero { await self.pause(for: delay) }
-            self.refuse(.authenticationFailed)
-        case .goOn(let step, let exchange, let reason):
-            self.logger.notice("token refused", metadata: ["user-claimed": "\(user ?? "")", "error": "\(reason)"])
-            _ = self.goOn(step, exchange)
-        case .locked:
-            self.logger.notice("too many failed authentications", metadata: ["user-claimed": "\(user ?? "")"])
-            self.refuse(.authenticationLocked)
+        case .wrong: self.refuse(.authenticationFailed)
+        case .tokenRefused(let exchange, _): _ = self.goOn(exchange.tokenRefused(), exchange)
+        case .goOn(let step, let exchange): _ = self.goOn(step, exchange)
         case .unavailable(let reason):
             self.logger.warning("authentication is not possible now", metadata: ["error": "\(reason)"])
             self.reply(.authenticationUnavailable)
         }
     }
 
-    private func verdict(on claim: AuthenticationClaimed, _ user: String?) async -> Verdict {
-        if let user, self.services.failures.areTooMany(of: user, from: self.clientAddress, at: self.services.clock.now)
-        {
-            return .locked
+    /// Remembers success and failure, also of clients that have not waited for it.
+    ///
+    /// - Returns: how long the client is to wait for its answer.
+    private func count(_ verdict: Verdict?, _ user: String?) -> Duration {
+        let now = self.services.clock.now
+        switch verdict {
+        case .accepted(let identity):
+            self.services.failures.succeeded(user ?? identity, from: self.clientAddress, at: now)
+            return .zero
+        case .wrong(let reason), .tokenRefused(_, let reason):
+            self.logger.notice(
+                "authentication failed",
+                metadata: ["user-claimed": "\(user ?? "")", "error": "\(reason)"]
+            )
+            return self.services.failures.failed(user, from: self.clientAddress, at: now)
+        case .goOn, .unavailable, nil: return .zero
         }
+    }
+
+    /// Keeps somebody waiting who guesses.
+    private func pause(for delay: Duration) async {
+        self.flush()
+        await withCheckedContinuation { continuation in
+            self.isPausing = true
+            _ = self.eventLoop.scheduleTask(in: TimeAmount(delay)) { continuation.resume() }
+        }
+        self.isPausing = false
+    }
+
+    private func verdict(on claim: AuthenticationClaimed) async -> Verdict {
         switch claim {
         case .wrong: return .wrong("wrong credentials")
+        case .proof(let octets, var exchange):
+            switch exchange.respond(octets) {
+            case .failed: return .wrong("wrong proof")
+            case let step: return .goOn(step, exchange)
+            }
         case .token(let claim, let exchange): return await self.verdict(on: claim, exchange)
         case .certificate(let authorization):
             guard let identity = self.certificateIdentity else { return .wrong("no verified certificate") }
-            return Self.verdict(identity, authorization)
-        case .proved(let user, let authorization): return Self.verdict(user, authorization)
+            return await self.verdict(onShown: identity, authorization, .external)
+        case .proved(let mechanism, let user, let authorization):
+            return await self.verdict(onShown: user, authorization, mechanism)
         case .password(let mechanism, let claim): return await self.verdict(on: claim, mechanism)
+        }
+    }
+
+    /// Asks the plugins about a client that has shown who it is.
+    private func verdict(
+        onShown user: String,
+        _ authorization: String?,
+        _ mechanism: SASLMechanism
+    ) async -> Verdict {
+        let claim = AuthenticationClaim(
+            mechanism: mechanism.rawValue,
+            authenticationIdentity: user,
+            authorizationIdentity: authorization,
+            password: nil
+        )
+        return await self.answer(to: claim) ?? Self.verdict(user, authorization)
+    }
+
+    /// What the plugins say to a claim; `nil` where they leave it to others.
+    private func answer(to claim: AuthenticationClaim) async -> Verdict? {
+        let context = self.context
+        let result = await self.runner.run(self.settings.hooks.authentication, true) {
+            hook,
+            _ -> ChainStep<AuthenticationOutcome> in
+            switch try await hook.authenticate(claim, context) {
+            case .next: .next
+            case let outcome: .decided(outcome)
+            }
+        }
+        return switch result {
+        case .decided(.accept(let identity), _): .accepted(identity: identity)
+        case .decided(.reject(let reason), _): .wrong(reason)
+        case .decided(.unavailable(let reason), _): .unavailable(reason)
+        case .failed(let plugin): .unavailable("plugin \(plugin) failed")
+        case .passed, .decided(.next, _): nil
         }
     }
 
@@ -270,37 +344,22 @@ extension SMTPSession {
     private func verdict(on claim: TokenClaim, _ exchange: SASLServer) async -> Verdict {
         guard let check = self.settings.authentication.tokens else { return .unavailable("no tokens are known") }
         switch await check(claim.token) {
-        case .valid(let user) where claim.user == nil || claim.user == user: return .accepted(identity: user)
-        case .valid(let user):
-            return .goOn(exchange.tokenRefused(), exchange, reason: "the token is for \(user)")
-        case .invalid(let reason): return .goOn(exchange.tokenRefused(), exchange, reason: reason)
+        case .valid(let user) where claim.user == nil || claim.user == user:
+            return await self.verdict(onShown: user, nil, exchange.mechanism)
+        case .valid(let user): return .tokenRefused(exchange, reason: "the token is for \(user)")
+        case .invalid(let reason): return .tokenRefused(exchange, reason: reason)
         }
     }
 
     /// Asks the plugins, then the file of users, then the directory.
     private func verdict(on claim: PasswordClaim, _ mechanism: SASLMechanism) async -> Verdict {
-        let context = self.context
         let told = AuthenticationClaim(
             mechanism: mechanism.rawValue,
             authenticationIdentity: claim.user,
             authorizationIdentity: claim.authorization,
             password: claim.password
         )
-        let result = await self.runner.run(self.settings.hooks.authentication, true) {
-            hook,
-            _ -> ChainStep<AuthenticationOutcome> in
-            switch try await hook.authenticate(told, context) {
-            case .next: .next
-            case let outcome: .decided(outcome)
-            }
-        }
-        switch result {
-        case .decided(.accept(let identity), _): return .accepted(identity: identity)
-        case .decided(.reject(let reason), _): return .wrong(reason)
-        case .decided(.unavailable(let reason), _): return .unavailable(reason)
-        case .failed(let plugin): return .unavailable("plugin \(plugin) failed")
-        case .passed, .decided(.next, _): break
-        }
+        if let answer = await self.answer(to: told) { return answer }
         let settings = self.settings.authentication
         if let ask = settings.directory, settings.accounts?[claim.user] == nil {
             switch await ask(claim) {
@@ -317,16 +376,6 @@ extension SMTPSession {
         case false: return .wrong(accounts[claim.user] == nil ? "no such user" : "wrong password")
         case nil: return .unavailable("passwords cannot be checked now")
         }
-    }
-
-    /// Keeps somebody waiting who guesses.
-    private func pause(for delay: Duration) async {
-        self.flush()
-        await withCheckedContinuation { continuation in
-            self.isPausing = true
-            _ = self.eventLoop.scheduleTask(in: TimeAmount(delay)) { continuation.resume() }
-        }
-        self.isPausing = false
     }
 
     // MARK: Senders

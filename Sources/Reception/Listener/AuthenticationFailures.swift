@@ -6,7 +6,8 @@ import Synchronization
 ///
 /// Counted by client network, by account, whether it exists or not, and by both together. A lock of an account leaves alone the
 /// networks from which it was used successfully before, as long as not they have failed so often: strangers who guess cannot lock
-/// out the owner. In memory, and bounded.
+/// out the owner. An attempt without an outcome yet counts like a failure: many at once get no further than one after the other.
+/// In memory, and bounded.
 package final class AuthenticationFailures: Sendable {
     /// How long a failure counts, and a lock lasts.
     static let window: Duration = .seconds(600)
@@ -17,22 +18,52 @@ package final class AuthenticationFailures: Sendable {
     /// Failures that are answered at once.
     static let undelayed = 2
     static let longestDelay: Duration = .seconds(8)
+    /// Networks, accounts or pairs of both that are remembered.
     static let mostEntries = 20_000
 
-    private struct Tally {
-        var count = 0
-        var last: Timestamp
+    /// Somebody whose credentials are looked into.
+    struct Attempt: Sendable {
+        fileprivate let network: ClientNetwork
+        /// `nil` where none was named.
+        fileprivate let account: String?
+
+        fileprivate var pair: Pair? { self.account.map { Pair(account: $0, network: self.network) } }
+
+        fileprivate init(_ account: String?, _ address: IPAddress) {
+            // A long name is no account of anybody.
+            self.account = account.map { String($0.lowercased().prefix(255)) }
+            self.network = ClientNetwork(of: address)
+        }
     }
-    private struct Pair: Hashable {
+
+    fileprivate struct Pair: Hashable {
         let account: String
         let network: ClientNetwork
     }
+
     private struct State {
-        var networks: [ClientNetwork: Tally] = [:]
-        var accounts: [String: Tally] = [:]
-        var pairs: [Pair: Tally] = [:]
+        var networks = FailureTallies<ClientNetwork>(most: mostOfNetwork)
+        var accounts = FailureTallies<String>(most: mostOfAccount)
+        var pairs = FailureTallies<Pair>(most: mostOfAccount)
         /// Where accounts were used with success.
         var known: Set<Pair> = []
+        /// Attempts that wait for the outcome of others.
+        var waiting: [CheckedContinuation<Void, Never>] = []
+
+        func room(for attempt: Attempt, _ now: Timestamp) -> Room {
+            max(self.networks.room(attempt.network, now), attempt.pair.map { self.room(of: $0, now) } ?? .free)
+        }
+
+        func room(of pair: Pair, _ now: Timestamp) -> Room {
+            max(self.pairs.room(pair, now), self.known.contains(pair) ? .free : self.accounts.room(pair.account, now))
+        }
+
+        mutating func addPending(_ attempt: Attempt, _ number: Int) {
+            self.networks.addPending(attempt.network, number)
+            guard let pair = attempt.pair else { return }
+            self.accounts.addPending(pair.account, number)
+            self.pairs.addPending(pair, number)
+        }
     }
     private let state = Mutex(State())
 
@@ -40,18 +71,56 @@ package final class AuthenticationFailures: Sendable {
 
     /// Whether a client's network is locked out.
     func areTooMany(of address: IPAddress, at now: Timestamp) -> Bool {
-        self.state.withLock { state in
-            Self.count(state.networks[ClientNetwork(of: address)], now) >= Self.mostOfNetwork
-        }
+        self.state.withLock { $0.networks.room(ClientNetwork(of: address), now) == .locked }
     }
 
     /// Whether an account is locked for a client.
     func areTooMany(of account: String, from address: IPAddress, at now: Timestamp) -> Bool {
-        let pair = Pair(account: Self.key(account), network: ClientNetwork(of: address))
-        return self.state.withLock { state in
-            Self.count(state.pairs[pair], now) >= Self.mostOfAccount
-                || (Self.count(state.accounts[pair.account], now) >= Self.mostOfAccount && !state.known.contains(pair))
+        guard let pair = Attempt(account, address).pair else { return false }
+        return self.state.withLock { $0.room(of: pair, now) == .locked }
+    }
+
+    /// Lets a client try, which waits while so many others try that the limit could be passed.
+    ///
+    /// - Parameter account: `nil` where none was named.
+    /// - Returns: what is to be given back with ``release(_:)`` once its outcome is known and counted; `nil` where the account, or
+    ///   the network, is locked.
+    func admit(_ account: String?, from address: IPAddress, clock: any WallClock) async -> Attempt? {
+        let attempt = Attempt(account, address)
+        while true {
+            let now = clock.now
+            let room = self.state.withLock { state in
+                let room = state.room(for: attempt, now)
+                if room == .free { state.addPending(attempt, 1) }
+                return room
+            }
+            switch room {
+            case .free: return attempt
+            case .locked: return nil
+            case .taken: await self.waitForOutcome(attempt, now)
+            }
         }
+    }
+
+    private func waitForOutcome(_ attempt: Attempt, _ now: Timestamp) async {
+        await withCheckedContinuation { continuation in
+            let hasToWait = self.state.withLock { state in
+                guard state.room(for: attempt, now) == .taken else { return false }
+                state.waiting.append(continuation)
+                return true
+            }
+            if !hasToWait { continuation.resume() }
+        }
+    }
+
+    /// The outcome of an attempt is known, and counted if it was a failure.
+    func release(_ attempt: Attempt) {
+        let waiting = self.state.withLock { state in
+            state.addPending(attempt, -1)
+            defer { state.waiting = [] }
+            return state.waiting
+        }
+        for continuation in waiting { continuation.resume() }
     }
 
     /// Counts a failure.
@@ -59,16 +128,12 @@ package final class AuthenticationFailures: Sendable {
     /// - Parameter account: `nil` where none was named.
     /// - Returns: how long the client is to wait for its answer.
     func failed(_ account: String?, from address: IPAddress, at now: Timestamp) -> Duration {
-        let network = ClientNetwork(of: address)
-        let key = account.map(Self.key)
+        let attempt = Attempt(account, address)
         let count = self.state.withLock { state in
-            if state.networks.count >= Self.mostEntries { Self.makeRoom(&state.networks, now) }
-            if state.accounts.count >= Self.mostEntries { Self.makeRoom(&state.accounts, now) }
-            if state.pairs.count >= Self.mostEntries { Self.makeRoom(&state.pairs, now) }
-            if let key { _ = Self.add(to: &state.pairs[Pair(account: key, network: network)], now) }
-            let ofNetwork = Self.add(to: &state.networks[network], now)
-            let ofAccount = key.map { Self.add(to: &state.accounts[$0], now) } ?? 0
-            return max(ofNetwork, ofAccount)
+            let ofNetwork = state.networks.add(attempt.network, now)
+            guard let pair = attempt.pair else { return ofNetwork }
+            _ = state.pairs.add(pair, now)
+            return max(ofNetwork, state.accounts.add(pair.account, now))
         }
         guard count > Self.undelayed else { return .zero }
         return min(.seconds(1) * (1 << min(count - Self.undelayed - 1, 4)), Self.longestDelay)
@@ -76,34 +141,79 @@ package final class AuthenticationFailures: Sendable {
 
     /// A right password: the account's failures from this network are forgiven, and nobody else's.
     func succeeded(_ account: String, from address: IPAddress, at now: Timestamp) {
-        let pair = Pair(account: Self.key(account), network: ClientNetwork(of: address))
+        guard let pair = Attempt(account, address).pair else { return }
         self.state.withLock { state in
             if state.known.count >= Self.mostEntries { state.known.removeFirst() }
             state.known.insert(pair)
-            let forgiven = Self.count(state.pairs.removeValue(forKey: pair), now)
-            guard var ofNetwork = state.networks[pair.network] else { return }
-            ofNetwork.count = max(0, ofNetwork.count - forgiven)
-            state.networks[pair.network] = ofNetwork
+            state.networks.forgive(state.pairs.remove(pair, now), of: pair.network)
         }
     }
+}
 
-    /// A long name is no account of anybody.
-    private static func key(_ account: String) -> String { String(account.lowercased().prefix(255)) }
+/// Whether another attempt may begin; later ones are worse.
+private enum Room: Int, Comparable {
+    case free
+    /// Others have to come to an end first.
+    case taken
+    case locked
 
-    private static func count(_ tally: Tally?, _ now: Timestamp) -> Int {
-        guard let tally, now - tally.last < self.window else { return 0 }
-        return tally.count
+    static func < (one: Self, other: Self) -> Bool { one.rawValue < other.rawValue }
+}
+
+/// Failures by what they are counted by, and attempts that may become some.
+private struct FailureTallies<Key: Hashable> {
+    private struct Tally {
+        var count = 0
+        var last: Timestamp
+    }
+    /// Failures before a key is locked.
+    let most: Int
+    private var tallies: [Key: Tally] = [:]
+    private var pending: [Key: Int] = [:]
+
+    init(most: Int) { self.most = most }
+
+    func room(_ key: Key, _ now: Timestamp) -> Room {
+        let count = self.count(self.tallies[key], now)
+        guard count < self.most else { return .locked }
+        return count + (self.pending[key] ?? 0) < self.most ? .free : .taken
     }
 
-    private static func add(to tally: inout Tally?, _ now: Timestamp) -> Int {
-        let count = min(self.count(tally, now) + 1, 1_000_000)
-        tally = Tally(count: count, last: now)
+    mutating func addPending(_ key: Key, _ number: Int) {
+        let count = (self.pending[key] ?? 0) + number
+        self.pending[key] = count > 0 ? count : nil
+    }
+
+    /// Counts a failure.
+    ///
+    /// - Returns: how many there are now.
+    mutating func add(_ key: Key, _ now: Timestamp) -> Int {
+        if self.tallies.count >= AuthenticationFailures.mostEntries { self.makeRoom(now) }
+        let count = min(self.count(self.tallies[key], now) + 1, 1_000_000)
+        self.tallies[key] = Tally(count: count, last: now)
         return count
     }
 
-    /// Forgets what counts no more; where that is not enough, everything: rather that than grow.
-    private static func makeRoom<Key: Hashable>(_ tallies: inout [Key: Tally], _ now: Timestamp) {
-        tallies = tallies.filter { now - $0.value.last < self.window }
-        if tallies.count >= self.mostEntries { tallies.removeAll(keepingCapacity: true) }
+    /// Forgets a key's failures, and says how many there were.
+    mutating func remove(_ key: Key, _ now: Timestamp) -> Int { self.count(self.tallies.removeValue(forKey: key), now) }
+
+    /// Takes back some failures.
+    mutating func forgive(_ number: Int, of key: Key) {
+        guard var tally = self.tallies[key] else { return }
+        tally.count = max(0, tally.count - number)
+        self.tallies[key] = tally
+    }
+
+    private func count(_ tally: Tally?, _ now: Timestamp) -> Int {
+        guard let tally, now - tally.last < AuthenticationFailures.window else { return 0 }
+        return tally.count
+    }
+
+    /// Forgets what counts no more, then what is not locked, then everything, until a quarter is free: rather that than grow.
+    private mutating func makeRoom(_ now: Timestamp) {
+        let wanted = AuthenticationFailures.mostEntries / 4 * 3
+        self.tallies = self.tallies.filter { now - $0.value.last < AuthenticationFailures.window }
+        if self.tallies.count > wanted { self.tallies = self.tallies.filter { $0.value.count >= self.most } }
+        if self.tallies.count > wanted { self.tallies.removeAll(keepingCapacity: true) }
     }
 }

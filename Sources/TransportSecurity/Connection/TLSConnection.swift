@@ -251,11 +251,13 @@ import NIOCore
     }
 
     /// Octets that only the two ends of this connection know, or the server's certificate.
-    func binding(_ kind: ChannelBinding) -> [UInt8]? {
+    ///
+    /// - Returns: several where a server cannot tell which one the client means; none where there is no such thing.
+    func bindings(_ kind: ChannelBinding) -> [[UInt8]] {
         OpenSSLErrors.clear()
         switch kind {
-        case .exporter: return self.exporterBinding
-        case .serverEndPoint: return self.endPointBinding
+        case .exporter: return self.exporterBinding.map { [$0] } ?? []
+        case .serverEndPoint: return self.endPointBindings
         }
     }
 
@@ -284,10 +286,25 @@ import NIOCore
         return output
     }
 
+    /// RFC 5929 section 4: a session that is resumed does not say which certificate of the context it began with.
+    private var endPointBindings: [[UInt8]] {
+        guard self.isServer else {
+            return unsafe Self.endPointBinding(SSL_get0_peer_certificate(self.ssl)).map { [$0] } ?? []
+        }
+        guard unsafe SSL_session_reused(self.ssl) == 1 else {
+            return unsafe Self.endPointBinding(SSL_get_certificate(self.ssl)).map { [$0] } ?? []
+        }
+        var bindings: [[UInt8]] = []
+        var isAnother = unsafe COpenSSL_set_current_certificate(self.ssl, COpenSSL_FIRST_CERTIFICATE) == 1
+        while isAnother {
+            if let binding = unsafe Self.endPointBinding(SSL_get_certificate(self.ssl)) { bindings.append(binding) }
+            isAnother = unsafe COpenSSL_set_current_certificate(self.ssl, COpenSSL_NEXT_CERTIFICATE) == 1
+        }
+        return bindings
+    }
+
     /// RFC 5929 section 4.1: the certificate's digest, by the hash of its signature, or SHA-256 for MD5 and SHA-1.
-    private var endPointBinding: [UInt8]? {
-        let certificate =
-            self.isServer ? unsafe SSL_get_certificate(self.ssl) : unsafe SSL_get0_peer_certificate(self.ssl)
+    private static func endPointBinding(_ certificate: OpaquePointer?) -> [UInt8]? {
         guard let certificate = unsafe certificate else { return nil }
         var hash: Int32 = 0
         guard unsafe X509_get_signature_info(certificate, &hash, nil, nil, nil) == 1 else {

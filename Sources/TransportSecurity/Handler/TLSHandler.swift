@@ -52,9 +52,12 @@ package final class TLSHandler: ChannelDuplexHandler {
         self.handshakeTime = TimeAmount(handshakeTime)
     }
 
-    /// What ties an authentication to this connection; `nil` before the handshake, or where there is no such thing.
-    package func channelBinding(_ kind: ChannelBinding) -> [UInt8]? {
-        self.facts == nil ? nil : self.connection.binding(kind)
+    /// What ties an authentication to this connection: nothing before the handshake, or where there is no such thing.
+    ///
+    /// A server may have several values, each as good as the others: of a session that is resumed, it does not know with which of
+    /// its certificates that began.
+    package func channelBindings(_ kind: ChannelBinding) -> [[UInt8]] {
+        self.facts == nil ? [] : self.connection.bindings(kind)
     }
 
     /// What the server has shown, its own certificate first; for clients.

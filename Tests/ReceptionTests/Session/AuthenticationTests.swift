@@ -3,8 +3,28 @@ import MailHubPluginTesting
 import SASL
 import SMTP
 import Testing
+import TransportSecurity
 
 @testable import Reception
+
+/// Finds all passwords wrong, once it is told to.
+private actor PasswordGate: PasswordChecking {
+    private var waiting: [CheckedContinuation<Bool?, Never>] = []
+    private var isOpen = false
+
+    func check(_ claim: PasswordClaim, in accounts: UserAccounts) async -> Bool? {
+        guard !self.isOpen else { return false }
+        return await withCheckedContinuation { self.waiting.append($0) }
+    }
+
+    /// Waits until so many passwords are here, and lets them through, and all later ones.
+    func open(after count: Int) async throws {
+        while self.waiting.count < count { try await Task.sleep(for: .milliseconds(1)) }
+        self.isOpen = true
+        for continuation in self.waiting { continuation.resume(returning: false) }
+        self.waiting = []
+    }
+}
 
 @Suite("RFC 4954 and 6409: AUTH, and what submission listeners ask for")
 struct AuthenticationTests {
@@ -57,12 +77,16 @@ struct AuthenticationTests {
         return client
     }
 
-    private static func services(_ failures: AuthenticationFailures = .init()) throws -> ReceptionServices {
+    private static func services(
+        _ failures: AuthenticationFailures = .init(),
+        passwords: any PasswordChecking = PasswordsAtOnce()
+    ) throws -> ReceptionServices {
         ReceptionServices(
             intake: try RecordingIntake(),
             clock: FrozenClock(),
             logger: .init(label: "test") { _ in SwiftLogNoOpLogHandler() },
-            failures: failures
+            failures: failures,
+            passwords: passwords
         )
     }
 
@@ -232,12 +256,94 @@ struct AuthenticationTests {
             await client.send("AUTH PLAIN \(Self.plain("ann", "guess"))")
             return
         }
-        let first = Base64.encode(Array("n,,n=ann,r=abcdefgh".utf8))
-        let challenge = try await Self.say(client, "AUTH SCRAM-SHA-256 \(first)")
+        await client.send(try await Self.proof(of: "guess", client))
+    }
+
+    /// Begins SCRAM-SHA-256 as ann.
+    ///
+    /// - Returns: the line that shows a password.
+    private static func proof(of password: String, _ client: SessionClient) async throws -> String {
+        var scram = SCRAMClient(user: "ann", nonce: Array("abcdefgh".utf8))
+        let challenge = try await Self.say(client, "AUTH SCRAM-SHA-256 \(Base64.encode(scram.first))")
         let octets = try #require(Base64.decode(challenge.dropFirst(4).utf8))
-        let nonce = try #require(String(decoding: octets, as: UTF8.self).split(separator: ",").first)
-        let proof = Base64.encode([UInt8](repeating: 7, count: 32))
-        await client.send(Base64.encode(Array("c=biws,\(nonce),p=\(proof)".utf8)))
+        let (salt, iterations) = try scram.challenged(by: octets)
+        let salted = try Digest.pbkdf2SHA256(password: Array(password.utf8), salt: salt, iterations: iterations)
+        return Base64.encode(try scram.answer(salted: salted))
+    }
+
+    @Test("once an account is locked, a right proof is not told from a wrong one", arguments: ["secret", "guess"])
+    func lockedProof(_ password: String) async throws {
+        let failures = AuthenticationFailures()
+        let client = try await Self.client(Self.settings(), services: Self.services(failures))
+        _ = try await Self.say(client, "EHLO c.example")
+        let proof = try await Self.proof(of: password, client)
+        for host in 1...AuthenticationFailures.mostOfAccount {
+            _ = failures.failed("ann", from: .ipv4(UInt32(host)), at: FrozenClock().now)
+        }
+        #expect(try await Self.say(client, proof).hasPrefix("454 4.7.0"))
+    }
+
+    @Test("attempts at once get no further than one after the other; right ones wait for their turn")
+    func attemptsAtOnce() async throws {
+        let failures = AuthenticationFailures()
+        let clock = FrozenClock()
+        func admit(_ account: String?, _ address: UInt32) async -> AuthenticationFailures.Attempt? {
+            await failures.admit(account, from: .ipv4(address), clock: clock)
+        }
+        // The account, from many networks.
+        var pending: [AuthenticationFailures.Attempt] = []
+        for host in 1...AuthenticationFailures.mostOfAccount {
+            pending.append(try #require(await admit("ann", UInt32(host))))
+        }
+        let others = try #require(await admit("bob", 1))
+        async let eleventh = admit("Ann", 99)
+        for (host, attempt) in pending.enumerated() {
+            _ = failures.failed("ann", from: .ipv4(UInt32(host + 1)), at: clock.now)
+            failures.release(attempt)
+        }
+        #expect(await eleventh == nil)
+        failures.release(others)
+        // Right passwords, each of which makes room for another.
+        pending = []
+        for host in 1...AuthenticationFailures.mostOfAccount {
+            pending.append(try #require(await admit("cleo", UInt32(host << 8))))
+        }
+        async let next = admit("cleo", 1)
+        failures.release(pending.removeFirst())
+        failures.release(try #require(await next))
+        // A network, with many names and with none.
+        pending = []
+        for number in 1...AuthenticationFailures.mostOfNetwork {
+            pending.append(try #require(await admit(number.isMultiple(of: 2) ? "u\(number)" : nil, 77)))
+        }
+        async let late = admit(nil, 77)
+        for attempt in pending {
+            _ = failures.failed(nil, from: .ipv4(77), at: clock.now)
+            failures.release(attempt)
+        }
+        #expect(await late == nil)
+    }
+
+    @Test("a flood of guesses at once is answered 535 no more often than the limit allows")
+    func flood() async throws {
+        let failures = AuthenticationFailures()
+        let settings = try Self.settings()
+        let gate = PasswordGate()
+        let services = try Self.services(failures, passwords: gate)
+        var clients: [SessionClient] = []
+        for host in 0..<45 {
+            let client = try await Self.client(settings, services: services, from: .ipv4(UInt32(host << 8 | 1)))
+            _ = try await Self.say(client, "EHLO c.example")
+            await client.send("AUTH PLAIN \(Self.plain("ann", "guess"))")
+            clients.append(client)
+        }
+        try await gate.open(after: AuthenticationFailures.mostOfAccount)
+        var replies: [String: Int] = [:]
+        for client in clients {
+            try await client.advance(seconds: 8)
+            replies[String(try await client.reply()?.prefix(3) ?? ""), default: 0] += 1
+        }
+        #expect(replies == ["535": AuthenticationFailures.mostOfAccount, "454": 35])
     }
 
     @Test(

@@ -37,8 +37,8 @@ struct OneUser: AuthenticationHook {
     }
 
     func authenticate(_ claim: AuthenticationClaim, _ session: SessionContext) async throws -> AuthenticationOutcome {
-        guard claim.authenticationIdentity == "scanner" else { return .next }
-        let (given, wanted) = (Array(claim.password.utf8), Array(self.password.utf8))
+        guard claim.authenticationIdentity == "scanner", let password = claim.password else { return .next }
+        let (given, wanted) = (Array(password.utf8), Array(self.password.utf8))
         let differs = zip(given, wanted).reduce(given.count ^ wanted.count) { $0 | Int($1.0 ^ $1.1) }
         return differs == 0 ? .accept(identity: "scanner") : .reject("wrong password")
     }
