@@ -47,8 +47,8 @@ struct ImportTests {
         NIOCore NIOPosix NIOEmbedded Logging Foundation Synchronization
         Sources/Administration: SMTP NIOCore NIOPosix NIOFoundationCompat Logging Glibc Foundation Synchronization
         Sources/MailHubCommand: MailHub MailHubPlugin SMTP Administration StaticRecipients LDAPRecipients SizeLimits \
-        Greylisting RateLimits DNSBlocklists Aliases HeaderRewrite CallAhead SenderDomain ArgumentParser Logging Foundation \
-        Glibc
+        Greylisting RateLimits DNSBlocklists Aliases HeaderRewrite CallAhead SenderDomain ArgumentParser Dispatch Logging \
+        Foundation Glibc
         Plugins/LDAPRecipients/Sources: MailHubPlugin FoundationEssentials Synchronization
         Plugins/StaticRecipients/Sources: MailHubPlugin FoundationEssentials
         Plugins/SizeLimits/Sources: MailHubPlugin

@@ -19,18 +19,29 @@ public struct UserFileEditor {
         public let description: String
     }
 
-    private let path: String
+    /// The file.
+    public let path: String
+    /// Whether there was no file yet.
+    public let isNew: Bool
     private var file: UserFile
 
     /// Reads a file; one that does not exist yet has no users.
     public init(path: String) throws {
         self.path = path
-        guard FileManager.default.fileExists(atPath: path) else {
-            self.file = UserFile()
-            return
-        }
-        do {
-            self.file = try UserFileStorage.read(path)
+        self.isNew = !FileManager.default.fileExists(atPath: path)
+        self.file = try Self.read(path)
+    }
+
+    private static func read(_ path: String) throws(Failure) -> UserFile {
+        guard FileManager.default.fileExists(atPath: path) else { return UserFile() }
+        return try Self.onDisk { () throws(UserFileStorage.Failure) in try UserFileStorage.read(path) }
+    }
+
+    private static func onDisk<Result>(
+        _ body: () throws(UserFileStorage.Failure) -> Result
+    ) throws(Failure) -> Result {
+        do throws(UserFileStorage.Failure) {
+            return try body()
         } catch {
             throw Failure(description: "\(error): \(error.fix)")
         }
@@ -44,32 +55,58 @@ public struct UserFileEditor {
     /// Whether there is a user of that name.
     public func has(_ name: String) -> Bool { self.file.users[name] != nil }
 
-    /// Adds a user, or gives one another password.
+    /// Adds a user.
     ///
-    /// - Parameter addresses: `nil` leaves those that are there.
-    public mutating func set(_ name: String, password: String, addresses: [String]?) throws {
+    /// - Parameter addresses: what it may send as; empty for what follows from the name.
+    /// - Throws: ``Failure``, also where there is a user of that name.
+    public mutating func add(_ name: String, password: String, addresses: [String]) throws {
         guard UserFile.isName(name) else {
             throw Failure(
                 description: "\"\(name)\" cannot be a user's name: choose one word without control characters"
             )
         }
+        for address in addresses where Mailbox(address) == nil || address.contains(where: { $0.isWhitespace }) {
+            throw Failure(description: "\"\(address)\" is no address, such as ann@example.org")
+        }
+        let keys = try Self.keys(of: password)
+        try self.change { file throws(Failure) in
+            guard file.users[name] == nil else {
+                throw Failure(description: "\(name) is there already: use mailhub user passwd for another password")
+            }
+            file.set(UserFile.User(name: name, keys: keys, addresses: addresses))
+        }
+    }
+
+    /// Gives a user another password.
+    ///
+    /// - Throws: ``Failure``, also where there is no such user.
+    public mutating func changePassword(of name: String, to password: String) throws {
+        let keys = try Self.keys(of: password)
+        try self.change { file throws(Failure) in
+            guard var user = file.users[name] else { throw Self.unknown(name) }
+            user.keys = keys
+            file.set(user)
+        }
+    }
+
+    /// Removes a user.
+    ///
+    /// - Throws: ``Failure``, also where there is no such user.
+    public mutating func remove(_ name: String) throws {
+        try self.change { file throws(Failure) in
+            guard file.remove(name) else { throw Self.unknown(name) }
+        }
+    }
+
+    private static func unknown(_ name: String) -> Failure {
+        Failure(description: "there is no user \(name): see mailhub user list")
+    }
+
+    private static func keys(of password: String) throws -> SCRAMKeys {
         guard let prepared = Prepared.text(password), prepared.utf8.count <= 1024 else {
             throw Failure(description: "the password is empty, too long, or has control characters")
         }
-        for address in addresses ?? [] where Mailbox(address) == nil || address.contains(where: { $0.isWhitespace }) {
-            throw Failure(description: "\"\(address)\" is no address, such as ann@example.org")
-        }
-        let keys = try SCRAMKeys(password: prepared, salt: try Digest.random(16))
-        let known = self.file.users[name]?.addresses ?? []
-        self.file.set(UserFile.User(name: name, keys: keys, addresses: addresses ?? known))
-        try self.save()
-    }
-
-    /// Removes a user; `false` where there is none of that name.
-    public mutating func remove(_ name: String) throws -> Bool {
-        guard self.file.remove(name) else { return false }
-        try self.save()
-        return true
+        return try SCRAMKeys(password: prepared, salt: try Digest.random(16))
     }
 
     /// Whether a password is the user's.
@@ -78,11 +115,15 @@ public struct UserFileEditor {
         return try user.keys.match(prepared)
     }
 
-    private func save() throws {
-        do {
-            try UserFileStorage.write(self.file, to: self.path)
-        } catch {
-            throw Failure(description: "\(error): \(error.fix)")
-        }
+    /// Changes what the file has now, and not what it had when it was shown: somebody else may be changing it, too.
+    private mutating func change(_ apply: (inout UserFile) throws(Failure) -> Void) throws(Failure) {
+        let path = self.path
+        let lock = try Self.onDisk { () throws(UserFileStorage.Failure) in try UserFileStorage.lock(beside: path) }
+        defer { UserFileStorage.unlock(lock) }
+        var file = try Self.read(path)
+        try apply(&file)
+        let changed = file
+        try Self.onDisk { () throws(UserFileStorage.Failure) in try UserFileStorage.write(changed, to: path) }
+        self.file = changed
     }
 }

@@ -44,6 +44,25 @@ enum UserFileStorage {
         }
     }
 
+    /// Keeps all others from changing the file, who ask for this, too; waits for them.
+    ///
+    /// - Returns: what `unlock` ends; the end of the process does so as well.
+    static func lock(beside path: String) throws(Failure) -> Int32 {
+        let folder = URL(filePath: path).deletingLastPathComponent().path
+        let descriptor = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0, flock(descriptor, LOCK_EX) == 0 else {
+            let reason = String(errorNumber: errno)
+            if descriptor >= 0 { close(descriptor) }
+            throw Failure(
+                description: "cannot lock the folder \"\(folder)\": \(reason)",
+                fix: "make it, or run this as a user who may write there"
+            )
+        }
+        return descriptor
+    }
+
+    static func unlock(_ lock: Int32) { close(lock) }
+
     /// Replaces the file as a whole, readable by its owner alone; blocks its thread.
     static func write(_ file: UserFile, to path: String) throws(Failure) {
         let temporary = "\(path).new-\(getpid())"

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Dispatch
 import Foundation
 import Glibc
 
@@ -29,6 +30,30 @@ enum Password {
             throw ExitCode.failure
         }
         let before = settings
+        // Whoever gives up here wants to see again what is typed.
+        let registered = DispatchGroup()
+        let interrupts = [SIGINT, SIGTERM, SIGHUP, SIGQUIT].map { number in
+            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+            source.setEventHandler {
+                var restored = before
+                _ = unsafe tcsetattr(STDIN_FILENO, TCSAFLUSH, &restored)
+                FileHandle.standardError.write(Data("\n".utf8))
+                // `exit` would wait for the thread that reads standard input.
+                _exit(128 + number)
+            }
+            registered.enter()
+            source.setRegistrationHandler { registered.leave() }
+            let handler = signal(number, SIG_IGN)
+            source.resume()
+            return (number, source, handler)
+        }
+        registered.wait()
+        defer {
+            for (number, source, handler) in interrupts {
+                source.cancel()
+                signal(number, handler)
+            }
+        }
         settings.c_lflag &= ~tcflag_t(ECHO)
         FileHandle.standardError.write(Data(text.utf8))
         _ = unsafe tcsetattr(STDIN_FILENO, TCSAFLUSH, &settings)

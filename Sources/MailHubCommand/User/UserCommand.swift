@@ -84,8 +84,15 @@ struct UserCommand: ParsableCommand {
                 Output.complain("\(self.name) is there already: use mailhub user passwd for another password")
                 throw ExitCode.failure
             }
-            try change { try editor.set(self.name, password: Password.ask(twice: true), addresses: self.addresses) }
+            let isNew = editor.isNew
+            try change { try editor.add(self.name, password: Password.ask(twice: true), addresses: self.addresses) }
             Output.print("added \(self.name)")
+            if isNew, geteuid() == 0 {
+                Output.complain(
+                    "the new file \(editor.path) is root's, and nobody else can read it: "
+                        + "chown it to the user that the hub runs as, if that is another one"
+                )
+            }
         }
     }
 
@@ -104,7 +111,7 @@ struct UserCommand: ParsableCommand {
 
         func run() throws {
             var editor = try self.user.editor()
-            try change { try editor.set(self.user.name, password: Password.ask(twice: true), addresses: nil) }
+            try change { try editor.changePassword(of: self.user.name, to: Password.ask(twice: true)) }
             Output.print("changed the password of \(self.user.name)")
         }
     }
@@ -126,7 +133,7 @@ struct UserCommand: ParsableCommand {
 
         func run() throws {
             var editor = try self.user.editor()
-            try change { _ = try editor.remove(self.user.name) }
+            try change { try editor.remove(self.user.name) }
             Output.print("removed \(self.user.name)")
         }
     }
