@@ -35,6 +35,8 @@ actor SMTPClientConnection {
     private var failure: ConnectionFailure?
     private var waiter: CheckedContinuation<Result<Reply, ConnectionFailure>, Never>?
     private var timer: Scheduled<Void>?
+    /// How the handshake has ended, where nobody has waited for it yet.
+    private var handshakeResult: Result<TLSParameters, TLSFailure>?
     private var handshakeWaiter: CheckedContinuation<Result<TLSParameters, TLSFailure>, Never>?
 
     private init(_ channel: any Channel, _ executor: EventLoopActorExecutor) {
@@ -104,7 +106,11 @@ actor SMTPClientConnection {
     }
 
     fileprivate func handshakeEnded(_ result: Result<TLSParameters, TLSFailure>) {
-        self.handshakeWaiter.take()?.resume(returning: result)
+        guard let waiter = self.handshakeWaiter.take() else {
+            self.handshakeResult = result
+            return
+        }
+        waiter.resume(returning: result)
     }
 
     private func serve() {
@@ -179,7 +185,14 @@ actor SMTPClientConnection {
         let handler = try TLSHandler(client: client, expecting: expectation, handshakeTime: limit)
         try self.channel.pipeline.syncOperations.addHandler(handler, position: .first)
         return try await withTaskCancellationHandler {
-            await withCheckedContinuation { self.handshakeWaiter = $0 }
+            await withCheckedContinuation { continuation in
+                // The way here may have given up the event loop: a handshake that has ended meanwhile found nobody to wake.
+                guard let result = self.handshakeResult.take() else {
+                    self.handshakeWaiter = continuation
+                    return
+                }
+                continuation.resume(returning: result)
+            }
         } onCancel: {
             self.channel.close(promise: nil)  // ends the wait
         }.get()

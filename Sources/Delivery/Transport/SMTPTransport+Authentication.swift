@@ -51,6 +51,11 @@ extension SMTPTransport {
     private struct Refusal: Error, CustomStringConvertible {
         let description: String
         init(_ description: String) { self.description = description }
+        /// Without the server's words, which may repeat what it was told: the password.
+        init(_ reply: Reply) {
+            let enhanced = reply.enhancedText.map { " \($0)" } ?? ""
+            self.description = "the server answered \(reply.code)\(enhanced)"
+        }
     }
 
     private func plain(_ authentication: RouteAuthentication, _ connection: SMTPClientConnection) async throws {
@@ -119,7 +124,7 @@ extension SMTPTransport {
     ) async throws -> [UInt8] {
         await connection.send(ByteBuffer(string: line + "\r\n"))
         let reply = try await connection.reply(within: self.settings.timeouts.hello)
-        guard reply.code == code else { throw Refusal("\(reply)") }
+        guard reply.code == code else { throw Refusal(reply) }
         guard code == 334 else { return [] }
         guard let octets = Base64.decode((reply.lines.first ?? "").utf8) else { throw Refusal("malformed base64") }
         return octets

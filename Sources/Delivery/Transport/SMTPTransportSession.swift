@@ -84,7 +84,8 @@ actor SMTPTransportSession: TransportSession {
                 recipients: Array(group),
                 traits: traits,
                 capabilities: self.capabilities,
-                dialect: self.settings.dialect
+                dialect: self.settings.dialect,
+                isAuthenticated: self.settings.authentication != nil
             )
             let outcomes = await self.transact(plan)
             let chosen = Set(group.map(\.index))

@@ -19,12 +19,14 @@ struct TransactionPlan {
     private let parameters: String
     private let offersNotifications: Bool
 
+    /// - Parameter isAuthenticated: whether the server knows the hub by AUTH.
     init(
         job: DeliveryJob,
         recipients: [QueuedRecipient],
         traits: ContentTraits,
         capabilities: ServerCapabilities,
-        dialect: SMTPTransport.Dialect
+        dialect: SMTPTransport.Dialect,
+        isAuthenticated: Bool = false
     ) {
         self.job = job
         self.recipients = recipients
@@ -52,6 +54,7 @@ struct TransactionPlan {
             size: traits.size,
             isEightBit: needs8Bit || job.envelope.body == .eightBitMIME,
             isInternationalized: needsUTF8,
+            isAuthenticated: isAuthenticated,
             capabilities
         )
     }
@@ -62,12 +65,15 @@ struct TransactionPlan {
         size: Int,
         isEightBit: Bool,
         isInternationalized: Bool,
+        isAuthenticated: Bool,
         _ capabilities: ServerCapabilities
     ) -> String {
         var text = ""
         if capabilities.size { text += " SIZE=\(size)" }
         if capabilities.eightBitMIME, isEightBit { text += " BODY=8BITMIME" }
         if isInternationalized { text += " SMTPUTF8" }
+        // Nobody's identity is passed on, and a server that knows us by AUTH has to be told (RFC 4954 section 5).
+        if isAuthenticated { text += " AUTH=<>" }
         if capabilities.requireTLS, envelope.tlsRequirement == .required { text += " REQUIRETLS" }
         if capabilities.notifications {
             if let content = envelope.returnContent { text += " RET=\(content.rawValue)" }

@@ -20,6 +20,7 @@ struct TransactionPlanTests {
         var identifier: String?
         var returnContent: ReturnContent?
         var isLMTP = false
+        var isAuthenticated = false
         /// MAIL, RCPT and how the content goes; or the refusal.
         var expected: [String]
     }
@@ -170,6 +171,12 @@ struct TransactionPlanTests {
                 expected: ["MAIL FROM:<s@a.example>", "RCPT TO:<\"r x\"@b.example>", "data"]
             ),
             Row(
+                testDescription: "nobody is vouched for (RFC 4954 section 5)",
+                offers: ["AUTH PLAIN"],
+                isAuthenticated: true,
+                expected: ["MAIL FROM:<s@a.example> AUTH=<>", "RCPT TO:<r@b.example>", "data"]
+            ),
+            Row(
                 testDescription: "everything offered",
                 offers: Self.everything,
                 expected: ["MAIL FROM:<s@a.example> SIZE=21", "RCPT TO:<r@b.example>", "data"]
@@ -190,7 +197,8 @@ struct TransactionPlanTests {
             recipients: job.recipients,
             traits: ContentTraits(of: content),
             capabilities: ServerCapabilities(ehlo: Reply(250, lines: ["mx.example"] + row.offers)),
-            dialect: row.isLMTP ? .lmtp : .smtp
+            dialect: row.isLMTP ? .lmtp : .smtp,
+            isAuthenticated: row.isAuthenticated
         )
         if let refusal = plan.refusal {
             #expect(["\(refusal.code) \(refusal.enhancedText ?? "")"] == row.expected)

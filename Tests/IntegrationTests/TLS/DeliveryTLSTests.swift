@@ -411,4 +411,53 @@ struct DeliveryTLSTests {
             hub.stop()
         }
     }
+
+    @Test("S4954-5-01: MAIL says AUTH=<> to a smart host; one that repeats the password does not bring it into the log")
+    func afterAuthentication() async throws {
+        try await onThread {
+            let directory = try TemporaryDirectory()
+            guard let authority = try TestAuthority(folder: directory.url.appending(path: "a")) else { return }
+            let certificate = try authority.issue("mx", names: ["DNS:localhost"])
+            let hops: [NextHopServer.Hop] = try [NextHopServer.Manner.login, .parrot].map {
+                NextHopServer.Hop(manner: $0, certificate: certificate, port: try freePort())
+            }
+            guard let server = try NextHopServer(folder: directory.url, hops: hops) else { return }
+            defer { server.stop() }
+            var routes: [String: Any] = [:]
+            var domains: [String: Any] = [:]
+            for hop in hops {
+                routes[hop.manner.rawValue] = [
+                    "transport": "smtp", "host": "localhost", "port": hop.port, "authorities": authority.certificate,
+                    "authentication": ["user": "hub", "password": "s3cret"],
+                ]
+                domains["\(hop.manner.rawValue).example.org"] = ["route": hop.manner.rawValue]
+            }
+            let hub = try HubProcess(
+                folder: directory.url,
+                more: [
+                    "domains": domains, "routes": routes, "defaultRoute": "login",
+                    "queue": ["directory": "queue", "retry": ["1h"]],
+                ]
+            )
+            try hub.start()
+            let client = try SMTPTestClient(port: hub.port)
+            _ = try client.expect("250", "EHLO c.example")
+            for hop in hops {
+                let reply = try client.message(
+                    from: "ann@example.net",
+                    to: ["bob@\(hop.manner.rawValue).example.org"],
+                    content: Array("Subject: x\r\n\r\nhello\r\n".utf8)
+                )
+                #expect(reply.hasPrefix("250"))
+            }
+            client.close()
+            let refused = Self.outcome(of: "parrot", in: hub)
+            #expect(refused?.contains("535 5.7.8") == true, "\(refused ?? hub.log)")
+            let password = Data("\u{0}hub\u{0}s3cret".utf8).base64EncodedString()
+            #expect(!hub.log.contains(password) && !hub.log.contains("What is"))
+            #expect(Self.outcome(of: "login", in: hub)?.contains("250 2.0.0") == true)
+            #expect(server.heard(at: hops[0]).contains("tls MAIL AUTH=<>"), "\(server.heard(at: hops[0]))")
+            hub.stop()
+        }
+    }
 }

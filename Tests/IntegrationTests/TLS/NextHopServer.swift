@@ -19,6 +19,10 @@ final class NextHopServer {
         case close
         /// 220 and another reply in the same packet, as an attacker could add one.
         case inject
+        /// A handshake, and AUTH inside.
+        case login
+        /// A handshake, and AUTH inside, whose refusal repeats what it was told.
+        case parrot
     }
     struct Hop {
         let manner: Manner
@@ -75,10 +79,10 @@ final class NextHopServer {
                             sock.sendall(b"250 2.0.0 taken\\r\\n")
                         continue
                     verb = line.split()[0].decode().upper() if line.split() else ""
-                    journal.write("%s %s %s%s\\n" % (place, how, verb, " REQUIRETLS" if b"REQUIRETLS" in line else ""))
+                    journal.write("%s %s %s%s\\n" % (place, how, verb, "".join(" " + p for p in ("REQUIRETLS", "AUTH=<>") if p.encode() in line)))
                     if verb == "EHLO":
                         offer = manner != "plain" and how == "clear"
-                        sock.sendall(b"250-hop\\r\\n" + (b"250-STARTTLS\\r\\n" if offer else b"") + (b"250-REQUIRETLS\\r\\n" if manner == "promise" else b"") + b"250 8BITMIME\\r\\n")
+                        sock.sendall(b"250-hop\\r\\n" + (b"250-STARTTLS\\r\\n" if offer else b"") + (b"250-REQUIRETLS\\r\\n" if manner == "promise" else b"") + (b"250-AUTH PLAIN\\r\\n" if manner in ("login", "parrot") and how == "tls" else b"") + b"250 8BITMIME\\r\\n")
                     elif verb == "STARTTLS":
                         if manner == "refuse":
                             sock.sendall(b"454 4.7.0 not now\\r\\n")
@@ -95,6 +99,8 @@ final class NextHopServer {
                         sock = context.wrap_socket(sock, server_side=True)
                         f = sock.makefile("rb", buffering=0)
                         how = "tls"
+                    elif verb == "AUTH":
+                        sock.sendall(b"535 5.7.8 What is " + line if manner == "parrot" else b"235 2.7.0 ok\\r\\n")
                     elif verb == "DATA":
                         data = True
                         sock.sendall(b"354 go\\r\\n")
