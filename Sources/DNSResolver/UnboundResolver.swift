@@ -28,7 +28,7 @@ package struct UnboundResolver: ValidatingResolver {
             self.trustAnchorFile = trustAnchorFile
         }
     }
-    private enum RecordType: Int32 { case a = 1, ptr = 12, mx = 15, txt = 16, aaaa = 28, tlsa = 52 }
+    private enum RecordType: Int32 { case a = 1, cname = 5, ptr = 12, mx = 15, txt = 16, aaaa = 28, tlsa = 52 }
 
     /// The library's thread, which ends when the last resolver that uses it is gone.
     private final class Library: Sendable {
@@ -118,6 +118,17 @@ package struct UnboundResolver: ValidatingResolver {
         case (.notFound, .notFound): return ValidatedLookup(.notFound, isSecure: first.isSecure && other.isSecure)
         case (.unavailable(let why), _), (_, .unavailable(let why)): return ValidatedLookup(.unavailable(why))
         }
+    }
+
+    package func validatedAlias(of name: String) async -> ValidatedLookup<String> {
+        let answer = await self.records(name, .cname) { ResourceData.name($0[...]) }
+        let lookup: Lookup<String> =
+            switch answer.lookup {
+            case .found(let names): names.first.map { .found($0) } ?? .notFound
+            case .notFound: .notFound
+            case .unavailable(let why): .unavailable(why)
+            }
+        return ValidatedLookup(lookup, isSecure: answer.isSecure)
     }
 
     package func associations(of name: String) async -> ValidatedLookup<[[UInt8]]> {

@@ -33,16 +33,26 @@ package struct FixedNextHop: NextHopResolver {
             let answer = await self.resolver.validatedAddresses(of: name)
             switch answer.lookup {
             case .found(let addresses) where !addresses.isEmpty:
-                let secure = SecureHost(name, answer, for: [])
+                // A certificate may be for the name in the configuration, wherever an alias leads (RFC 7672 section 3.2.2).
+                let secure: SecureHost?
+                switch await SecureHost.find(name, answer, for: [name], self.resolver) {
+                case .found(let host): secure = host
+                case .notFound: secure = nil
+                case .unavailable(let why): throw self.failure(name, .init(4, 3), "cannot be looked up now: \(why)")
+                }
                 return addresses.map { NextHop(host: name, address: .ip($0, port: port), secure: secure) }
             case .found, .notFound, .unavailable:
-                // A configured host that has no address is a mistake to be mended, not a reason to bounce.
-                throw TransportFailure(
-                    reply: Reply(451, .init(4, 4), "The next hop \(name) has no address now"),
-                    host: name,
-                    isDestinationTrouble: true
-                )
+                throw self.failure(name, .init(4, 4), "has no address now")
             }
         }
+    }
+
+    /// A configured host that cannot be found is a mistake to be mended, not a reason to bounce.
+    private func failure(_ name: String, _ enhanced: EnhancedStatusCode, _ trouble: String) -> TransportFailure {
+        TransportFailure(
+            reply: Reply(451, enhanced, "The next hop \(name) \(trouble)"),
+            host: name,
+            isDestinationTrouble: true
+        )
     }
 }

@@ -113,7 +113,14 @@ package struct MXResolver: NextHopResolver {
                     }
                     continue
                 }
-                let secure = domains.flatMap { SecureHost(exchanger.host, answer, for: $0) }
+                let secure: SecureHost?
+                switch await self.secureHost(exchanger.host, answer, for: domains) {
+                case .found(let host): secure = host
+                case .notFound: secure = nil
+                case .unavailable(let why):
+                    unavailable = why
+                    continue
+                }
                 hops += addresses.map {
                     NextHop(host: exchanger.host, address: .ip($0, port: self.port), secure: secure)
                 }
@@ -134,6 +141,16 @@ package struct MXResolver: NextHopResolver {
         }
         if ownPreference != nil { throw self.ourselves }
         throw self.failure(550, .init(4, 4), "No MX host of \(domain) has an address")
+    }
+
+    /// - Parameter domains: `nil` where anybody could have named the host.
+    private func secureHost(
+        _ host: String,
+        _ answer: ValidatedLookup<[IPAddress]>,
+        for domains: [String]?
+    ) async -> Lookup<SecureHost> {
+        guard let domains else { return .notFound }
+        return await SecureHost.find(host, answer, for: domains, self.resolver)
     }
 
     /// RFC 5321 section 5.1: nothing remains but ourselves, and the domain is not ours.

@@ -39,10 +39,29 @@ package struct SecureHost: Hashable, Sendable {
 }
 
 extension SecureHost {
-    /// - Parameter answer: with the host's addresses; `nil` comes of one that is not secure.
-    init?(_ host: String, _ answer: ValidatedLookup<[IPAddress]>, for domains: [String]) {
-        guard answer.isSecure else { return nil }
-        self.init(bases: [answer.canonicalName, host].compactMap(\.self), domains: domains)
+    /// The names of a host below which its TLSA records may be (RFC 7672 section 2.2.2).
+    ///
+    /// A name that is an alias counts by itself where the alias is secure, even if it leads into a zone that is not signed.
+    ///
+    /// - Parameter answer: with the host's addresses.
+    /// - Returns: `notFound` where DNSSEC vouches for nothing.
+    static func find(
+        _ host: String,
+        _ answer: ValidatedLookup<[IPAddress]>,
+        for domains: [String],
+        _ resolver: any ValidatingResolver
+    ) async -> Lookup<SecureHost> {
+        if answer.isSecure {
+            return .found(SecureHost(bases: [answer.canonicalName, host].compactMap(\.self), domains: domains))
+        }
+        guard answer.canonicalName != nil else { return .notFound }
+        let alias = await resolver.validatedAlias(of: host)
+        return switch alias.lookup {
+        case .found where alias.isSecure: .found(SecureHost(bases: [host], domains: domains))
+        case .found, .notFound: .notFound
+        // In doubt nothing is sent: somebody may keep the answer back.
+        case .unavailable(let why): .unavailable(why)
+        }
     }
 }
 

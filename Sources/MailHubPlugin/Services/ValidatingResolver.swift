@@ -26,6 +26,10 @@ package protocol ValidatingResolver: NameResolver {
     /// As `addresses(of:)`.
     func validatedAddresses(of host: String) async -> ValidatedLookup<[IPAddress]>
 
+    /// Where the alias leads that a name itself is (RFC 1034 section 3.6.2), and whether that one step is secure, wherever it leads.
+    /// `notFound` where it is none.
+    func validatedAlias(of name: String) async -> ValidatedLookup<String>
+
     /// The data of the TLSA records of a name (RFC 6698 section 2.1), as they are. `notFound` as for addresses.
     func associations(of name: String) async -> ValidatedLookup<[[UInt8]]>
 }
@@ -39,6 +43,8 @@ extension ValidatingResolver {
     package func validatedAddresses(of host: String) async -> ValidatedLookup<[IPAddress]> {
         ValidatedLookup(await self.addresses(of: host))
     }
+
+    package func validatedAlias(of name: String) async -> ValidatedLookup<String> { ValidatedLookup(.notFound) }
 
     package func associations(of name: String) async -> ValidatedLookup<[[UInt8]]> { ValidatedLookup(.notFound) }
 }

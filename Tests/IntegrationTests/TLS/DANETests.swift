@@ -9,6 +9,8 @@ struct DANETests {
         /// The domain's first label, and that of its host.
         let name: String
         var zone = "signed.test"
+        /// Whether the host is an alias of one in a zone that is not signed.
+        var leadsOutside = false
         /// The host's TLSA records: `usage selector certificate`.
         var associations: [String] = []
         var manner = NextHopServer.Manner.good
@@ -50,6 +52,24 @@ struct DANETests {
         Row(name: "must", policy: "dane", mail: nil, noted: "451 4.7.5"),
         Row(name: "musthave", associations: ["3 1 stranger"], policy: "dane", mail: "tls", noted: "verified by DANE"),
         Row(name: "none", associations: ["3 1 other"], policy: "none", mail: "clear", noted: "tls=none"),
+        // The alias is signed: what is published beside it counts (RFC 7672 section 2.2.2).
+        Row(
+            name: "outside",
+            leadsOutside: true,
+            associations: ["3 1 stranger"],
+            mail: "tls",
+            noted: "verified by DANE"
+        ),
+        Row(name: "outsidebad", leadsOutside: true, associations: ["3 1 other"], mail: nil, noted: "451 4.7.5"),
+        Row(name: "outsidenone", leadsOutside: true, manner: .plain, mail: "clear", noted: "tls=none"),
+        Row(
+            name: "outsideplain",
+            zone: "plain.test",
+            leadsOutside: true,
+            associations: ["3 1 other"],
+            mail: "tls",
+            noted: "unverified"
+        ),
     ]
     private static let forged = String(repeating: "f", count: 64)
 
@@ -85,7 +105,13 @@ struct DANETests {
                 guard let certificate = certificates[row.certificate] else { continue }
                 let address = "127.0.1.\(index + 1)"
                 hops.append(.init(manner: row.manner, certificate: certificate, port: port, address: address))
-                var records = "\(row.name) MX 10 mx-\(row.name)\nmx-\(row.name) A \(address)\n"
+                var records = "\(row.name) MX 10 mx-\(row.name)\n"
+                if row.leadsOutside {
+                    records += "mx-\(row.name) CNAME host-\(row.name).plain.test.\n"
+                    zones["plain.test", default: ""] += "host-\(row.name) A \(address)\n"
+                } else {
+                    records += "mx-\(row.name) A \(address)\n"
+                }
                 for association in row.associations {
                     let words = association.split(separator: " ").map(String.init)
                     let file = words[2] == "ca" ? stranger.certificate : certificates[words[2]]?.chain
