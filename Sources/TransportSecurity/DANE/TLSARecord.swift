@@ -1,3 +1,5 @@
+import COpenSSL
+
 /// What a domain says in the DNS of the certificate of one of its servers (RFC 6698 section 2.1).
 package struct TLSARecord: Hashable, Sendable {
     /// 2: an authority of the domain's choice (DANE-TA); 3: the server's own certificate (DANE-EE).
@@ -23,10 +25,29 @@ package struct TLSARecord: Hashable, Sendable {
     package var isUsable: Bool {
         guard self.usage == 2 || self.usage == 3, self.selector <= 1 else { return false }
         return switch self.matchingType {
-        case 0: true
+        case 0: self.holdsObject
         case 1: self.data.count == 32
         case 2: self.data.count == 64
         default: false
+        }
+    }
+}
+
+extension TLSARecord {
+    /// Whether the data is a certificate or a public key, as the selector says, and nothing else.
+    private var holdsObject: Bool {
+        defer { OpenSSLErrors.clear() }
+        return unsafe self.data.withUnsafeBufferPointer { octets in
+            guard let start = octets.baseAddress else { return false }
+            var place: UnsafePointer<UInt8>? = unsafe start
+            if self.selector == 0 {
+                guard let certificate = unsafe d2i_X509(nil, &place, octets.count) else { return false }
+                unsafe X509_free(certificate)
+            } else {
+                guard let key = unsafe d2i_PUBKEY(nil, &place, octets.count) else { return false }
+                unsafe EVP_PKEY_free(key)
+            }
+            return unsafe place == start + octets.count
         }
     }
 }
