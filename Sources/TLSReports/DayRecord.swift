@@ -21,6 +21,8 @@ package struct DayRecord: Codable, Hashable, Sendable {
         let failure: TLSResult.Failure
         let host: String
         let address: String
+        /// Our own address, the first time; `nil` where there was none.
+        let sender: String?
         let reason: String
         var count = 1
     }
@@ -51,6 +53,7 @@ package struct DayRecord: Codable, Hashable, Sendable {
             failure: failure,
             host: result.host,
             address: result.address,
+            sender: result.sender,
             reason: String(result.reason.prefix(Self.longestReason))
         )
         let known = self.sections[index].details.firstIndex { known in

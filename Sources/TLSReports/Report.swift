@@ -52,6 +52,7 @@ package struct Report: Hashable, Sendable {
                         "result-type": detail.failure.rawValue, "receiving-mx-hostname": detail.host,
                         "receiving-ip": detail.address, "failed-session-count": detail.count,
                     ]
+                    if let sender = detail.sender { fields["sending-mta-ip"] = sender }
                     if !detail.reason.isEmpty { fields["failure-reason-code"] = detail.reason }
                     return fields
                 }

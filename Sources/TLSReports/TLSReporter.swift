@@ -72,7 +72,13 @@ package final class TLSReporter: TLSResultObserver {
     private func wantsReports(_ domain: String) async -> Bool {
         let now = self.clock.now
         if let known = self.interested.withLock({ $0[domain] }), known.until > now { return known.wants }
-        let wants = await self.record(of: domain) != nil
+        let wants: Bool
+        switch await self.record(of: domain) {
+        case .found: wants = true
+        case .notFound: wants = false
+        // In doubt it is written down: whether it is wanted is asked again before it is sent.
+        case .unavailable: return true
+        }
         self.interested.withLock { interested in
             if interested.count >= Self.mostInterested { interested.removeAll() }
             interested[domain] = (wants, now + Self.belief)
@@ -80,9 +86,12 @@ package final class TLSReporter: TLSResultObserver {
         return wants
     }
 
-    private func record(of domain: String) async -> ReportingRecord? {
-        guard case .found(let texts) = await self.resolver.texts(of: "_smtp._tls.\(domain)") else { return nil }
-        return ReportingRecord(texts)
+    private func record(of domain: String) async -> Lookup<ReportingRecord> {
+        switch await self.resolver.texts(of: "_smtp._tls.\(domain)") {
+        case .found(let texts): ReportingRecord(texts).map { .found($0) } ?? .notFound
+        case .notFound: .notFound
+        case .unavailable(let why): .unavailable(why)
+        }
     }
 
     /// The reports of all days that have not been sent, today's among them.
@@ -90,17 +99,23 @@ package final class TLSReporter: TLSResultObserver {
     /// - Throws: `StoreUnavailable`.
     package func reports() async throws -> [Report] {
         var reports: [Report] = []
+        try await self.forEachReport { reports.append($0) }
+        return reports
+    }
+
+    /// Reads one after the other: there may be many.
+    private func forEachReport(_ body: (Report) async throws -> Void) async throws {
         var last: String?
-        while true {
-            let entries = try await self.store.entries(withPrefix: "day ", after: last, limit: 100)
-            guard let end = entries.last else { return reports }
+        while !Task.isCancelled {
+            let entries = try await self.store.entries(withPrefix: "day ", after: last, limit: 20)
+            guard let end = entries.last else { return }
             last = end.key
             for entry in entries {
                 let words = entry.key.split(separator: " ")
                 guard words.count == 3, let day = Day(words[1]),
                     let record = try await self.store.value(DayRecord.self, for: entry.key)
                 else { continue }
-                reports.append(Report(domain: String(words[2]), day: day, record: record, reporter: self.reporter))
+                try await body(Report(domain: String(words[2]), day: day, record: record, reporter: self.reporter))
             }
         }
     }
@@ -109,13 +124,12 @@ package final class TLSReporter: TLSResultObserver {
     package func sendDue(through outlet: any ReportOutlet) async {
         do {
             let today = Day(self.clock.now)
-            for report in try await self.reports() where report.day < today {
-                guard !Task.isCancelled else { return }
-                guard self.clock.now.seconds >= report.day.start + 86_400 + self.delay(of: report.domain) else {
-                    continue
-                }
+            try await self.forEachReport { report in
+                guard report.day < today, !Task.isCancelled,
+                    self.clock.now.seconds >= report.day.start + 86_400 + self.delay(of: report.domain)
+                else { return }
                 let isSent = await self.send(report, through: outlet)
-                guard isSent || today.number - report.day.number > Self.patience else { continue }
+                guard isSent || today.number - report.day.number > Self.patience else { return }
                 try await self.store.remove("day \(report.day) \(report.domain)")
             }
         } catch {
@@ -130,7 +144,7 @@ package final class TLSReporter: TLSResultObserver {
 
     /// Sends a report to the first place that takes it (section 3).
     private func send(_ report: Report, through outlet: any ReportOutlet) async -> Bool {
-        guard let record = await self.record(of: report.domain) else { return false }
+        guard case .found(let record) = await self.record(of: report.domain) else { return false }
         let body: [UInt8]
         do {
             body = try Gzip.compress(report.json)

@@ -65,6 +65,7 @@ struct ReportTests {
             var mail: [(message: [UInt8], recipient: String)] = []
             var posts: [String] = []
             var isDown = false
+            var hasNoDNS = false
         }
         struct Down: Error {}
         let state = Mutex(State())
@@ -76,7 +77,8 @@ struct ReportTests {
         func mailExchangers(of domain: String) async -> Lookup<[MailExchanger]> { .notFound }
         func addresses(of host: String) async -> Lookup<[IPAddress]> { .notFound }
         func texts(of name: String) async -> Lookup<[String]> {
-            self.state.withLock { $0.records[name] }.map { .found($0) } ?? .notFound
+            guard !self.state.withLock({ $0.hasNoDNS }) else { return .unavailable("SERVFAIL") }
+            return self.state.withLock { $0.records[name] }.map { .found($0) } ?? .notFound
         }
         func names(of address: IPAddress) async -> Lookup<[String]> { .notFound }
 
@@ -133,6 +135,7 @@ struct ReportTests {
                 policy: policy,
                 host: "mx.a.example",
                 address: "192.0.2.1",
+                sender: failure == .certificateExpired ? "192.0.2.99" : nil,
                 failure: failure,
                 reason: failure == nil ? "" : "certificate has expired"
             )
@@ -157,7 +160,7 @@ struct ReportTests {
             {"contact-info":"tls@hub.example.org","date-range":{"end-datetime":"2026-11-26T23:59:59Z",\#
             "start-datetime":"2026-11-26T00:00:00Z"},"organization-name":"Example, Inc.","policies":[{"failure-details":\#
             [{"failed-session-count":2,"failure-reason-code":"certificate has expired","receiving-ip":"192.0.2.1",\#
-            "receiving-mx-hostname":"mx.a.example","result-type":"certificate-expired"},{"failed-session-count":1,\#
+            "receiving-mx-hostname":"mx.a.example","result-type":"certificate-expired","sending-mta-ip":"192.0.2.99"},{"failed-session-count":1,\#
             "failure-reason-code":"certificate has expired","receiving-ip":"192.0.2.1",\#
             "receiving-mx-hostname":"mx.a.example","result-type":"starttls-not-supported"}],"policy":{"mx-host":\#
             ["mx.a.example"],"policy-domain":"a.example","policy-string":["version: STSv1","mode: testing",\#
@@ -169,6 +172,24 @@ struct ReportTests {
             "total-successful-session-count":1}}],"report-id":"2026-11-26.a.example@mx.hub.example.org"}
             """#
         #expect(json == expected)
+    }
+
+    @Test("while the DNS says nothing, results are kept, and nothing is sent; nobody is taken for one who wants none")
+    func withoutDNS() async throws {
+        let world = World()
+        world.state.withLock {
+            $0.records["_smtp._tls.a.example"] = ["v=TLSRPTv1;rua=mailto:r@a.example"]
+            $0.hasNoDNS = true
+        }
+        let reporter = try world.reporter()
+        try await self.collect(try Self.results(), reporter, world)
+        #expect(try await reporter.reports().map(\.domain).contains("a.example"))
+        world.advance(hours: 16)
+        await reporter.sendDue(through: world)
+        #expect(world.state.withLock { $0.mail.isEmpty })
+        world.state.withLock { $0.hasNoDNS = false }
+        await reporter.sendDue(through: world)
+        #expect(world.state.withLock { $0.mail.map(\.recipient) } == ["r@a.example"])
     }
 
     @Test("bounded: whatever a domain shows, a day fits the store")

@@ -136,6 +136,9 @@ actor SMTPClientConnection {
 
     // MARK: For the transaction
 
+    /// Our side of the connection; `nil` where it has no address.
+    nonisolated var ownAddress: IPAddress? { self.channel.localAddress?.ipAddress.flatMap { IPAddress($0) } }
+
     /// Whether the peer has neither closed nor said anything unasked.
     var isQuiet: Bool { self.failure == nil && self.replies.isEmpty && self.channel.isActive }
 

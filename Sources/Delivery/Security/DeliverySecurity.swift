@@ -145,9 +145,12 @@ struct DeliverySecurity {
         switch answer {
         case .none: return nil
         case .failed(let failure):
-            self.found(failure, "")
+            if self.finding.failure == nil { self.found(failure, "") }
             return nil
         case .policy(let policy):
+            // What is wrong with the TLSA records is not this policy's (RFC 8460 section 4.3.2.1).
+            self.reportUnused(hop)
+            self.finding = Finding()
             self.finding.policy = .sts(policy)
             return policy
         case .unavailable(let why):
@@ -169,7 +172,13 @@ struct DeliverySecurity {
     /// - Parameters:
     ///   - refusal: why there is no TLS, where there is none.
     ///   - parameters: of the connection; `nil` where there is none, or it is in the clear.
-    func report(_ hop: NextHop, _ refusal: TLSRefusal?, _ parameters: TLSParameters?) {
+    ///   - sender: our own address of it.
+    func report(
+        _ hop: NextHop,
+        _ refusal: TLSRefusal?,
+        _ parameters: TLSParameters?,
+        from sender: IPAddress? = nil
+    ) {
         // Mail that does not care, reports among it, says nothing about the domain (RFC 8460 section 3).
         guard let results = self.published.results, !self.destination.domain.isEmpty, self.policy != .none,
             self.destination.tls != .optional, case .ip(let address, _) = hop.address
@@ -190,6 +199,7 @@ struct DeliverySecurity {
                 policy: self.finding.policy,
                 host: hop.host,
                 address: "\(address)",
+                sender: sender.map { "\($0)" },
                 failure: failure,
                 reason: reason
             )

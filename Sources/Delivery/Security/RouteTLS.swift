@@ -59,6 +59,8 @@ struct TLSRefusal: Error {
     let reply: Reply
     /// For reports.
     let failure: TLSResult.Failure
+    /// Our address of the connection; `nil` where there was none.
+    var sender: IPAddress?
 
     /// The server cannot TLS, or does not want to (RFC 3463: X.7.4, security features not supported).
     static func notOffered(by host: String) -> TLSRefusal {

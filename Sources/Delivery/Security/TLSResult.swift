@@ -27,6 +27,8 @@ package struct TLSResult: Hashable, Sendable {
     package let policy: Policy
     package let host: String
     package let address: String
+    /// Our own address of the connection; `nil` where there was none.
+    package let sender: String?
     /// `nil` for a connection that came up to everything.
     package let failure: Failure?
     /// In words; empty without a failure.
@@ -37,6 +39,7 @@ package struct TLSResult: Hashable, Sendable {
         policy: Policy,
         host: String,
         address: String,
+        sender: String? = nil,
         failure: Failure? = nil,
         reason: String = ""
     ) {
@@ -44,6 +47,7 @@ package struct TLSResult: Hashable, Sendable {
         self.policy = policy
         self.host = host
         self.address = address
+        self.sender = sender
         self.failure = failure
         self.reason = reason
     }

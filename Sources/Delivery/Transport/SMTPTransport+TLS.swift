@@ -26,10 +26,10 @@ extension SMTPTransport {
         }
         do {
             let session = try await self.open(hop, on: executor, tls: tls)
-            security.report(hop, nil, session.parameters)
+            security.report(hop, nil, session.parameters, from: session.ownAddress)
             return session
         } catch let error as TLSRefusal {
-            security.report(hop, error, nil)
+            security.report(hop, error, nil, from: error.sender)
             guard !tls.isMandatory else {
                 // Mail with REQUIRETLS does not wait for better times (RFC 8689 section 4.2.1).
                 let isFinal = destination.tls == .required
@@ -71,13 +71,13 @@ extension SMTPTransport {
         guard capabilities.startTLS else {
             guard tls.isMandatory else { return nil }
             await self.leave(connection)
-            throw TLSRefusal.notOffered(by: hop.host)
+            throw TLSRefusal.notOffered(by: hop.host).at(connection)
         }
         await connection.send(ByteBuffer(string: "STARTTLS\r\n"))
         let reply = try await connection.reply(within: self.settings.timeouts.hello)
         guard reply.code == 220 else {
             await self.leave(connection)
-            throw TLSRefusal.refused(by: hop.host, reply)
+            throw TLSRefusal.refused(by: hop.host, reply).at(connection)
         }
         do {
             return try await connection.startTLS(
@@ -87,7 +87,15 @@ extension SMTPTransport {
             )
         } catch let failure as TLSFailure {
             await connection.close()
-            throw TLSRefusal.failed(hop.host, failure)
+            throw TLSRefusal.failed(hop.host, failure).at(connection)
         }
+    }
+}
+
+extension TLSRefusal {
+    fileprivate func at(_ connection: SMTPClientConnection) -> TLSRefusal {
+        var refusal = self
+        refusal.sender = connection.ownAddress
+        return refusal
     }
 }

@@ -189,6 +189,8 @@ struct MTASTSTests {
             "down": "no-policy-found 0 1 sts-policy-fetch-error",
             "missing": "no-policy-found 0 1 sts-policy-fetch-error", "type": "no-policy-found 0 1 sts-policy-invalid",
             "liar": "no-policy-found 0 1 sts-webpki-invalid", "dane": "tlsa 0 1 validation-failure",
+            // Each policy has its own failure.
+            "unusabletlsa": "tlsa 0 1 tlsa-invalid, sts 0 1 certificate-not-trusted",
         ]
         var found: [String: String] = [:]
         let isComplete = try eventually {
@@ -205,7 +207,8 @@ struct MTASTSTests {
                         policy?["policy-type"], summary?["total-successful-session-count"],
                         summary?["total-failure-session-count"], details?.first?["result-type"] ?? "-",
                     ]
-                    found[String(domain)] = parts.map { "\($0 ?? "?")" }.joined(separator: " ")
+                    let text = parts.map { "\($0 ?? "?")" }.joined(separator: " ")
+                    found[String(domain)] = found[String(domain)].map { "\($0), \(text)" } ?? text
                 }
             }
             return found.count >= Self.rows.count
