@@ -1,5 +1,6 @@
 package import MailHubPlugin
 package import NIOPosix
+import Synchronization
 
 /// Checks users' passwords by binding as them (RFC 4513 section 5.1.3): the directory says who is who, and the hub keeps no secret.
 ///
@@ -7,12 +8,12 @@ package import NIOPosix
 package struct LDAPPasswords: Sendable {
     private let settings: LDAPSettings
     private let directory: any Directory
-    private let pool: NIOThreadPool
+    private let threads: BindThreads
 
-    package init(settings: LDAPSettings, directory: any Directory, pool: NIOThreadPool) {
+    package init(settings: LDAPSettings, directory: any Directory, threads: BindThreads) {
         self.settings = settings
         self.directory = directory
-        self.pool = pool
+        self.threads = threads
     }
 
     /// Checks a password.
@@ -39,14 +40,13 @@ package struct LDAPPasswords: Sendable {
         // Nobody's bind takes as long as anybody's.
         let name = entry?.name ?? "cn=nobody-\(UInt32.random(in: 0 ... .max)),\(self.directory.base)"
         let settings = self.settings
-        let isRight: Result<Bool, LDAPFailure>? = try? await self.pool.runIfActive {
-            Result { () throws(LDAPFailure) in try LDAPConnector.verify(password, of: name, settings) }
-        }
-        switch isRight {
+        switch await self.threads.run({ () throws(LDAPFailure) in
+            try LDAPConnector.verify(password, of: name, settings)
+        }) {
         case .success(true): return entry.map { .found(Self.addresses(of: $0)) } ?? .notFound
         case .success(false): return .notFound
         case .failure(let failure): return .unavailable(failure.description)
-        case nil: return .unavailable("shut down")
+        case nil: return .unavailable("too many passwords are being checked")
         }
     }
 
@@ -60,6 +60,31 @@ package struct LDAPPasswords: Sendable {
     private static func addresses(of entry: DirectoryEntry) -> [String] {
         let prefixed = entry["proxyAddresses"].filter { $0.lowercased().hasPrefix("smtp:") }
         return entry["mail"] + prefixed.map { String($0.dropFirst(5)) }
+    }
+}
+
+/// The threads that binds of users wait on: theirs alone, and a bounded number of binds.
+package final class BindThreads: Sendable {
+    private let pool: NIOThreadPool
+    private let limit: Int
+    private let count = Mutex(0)
+
+    /// - Parameter limit: binds at one time, those included that wait for a thread.
+    package init(pool: NIOThreadPool, limit: Int = 50) {
+        self.pool = pool
+        self.limit = limit
+    }
+
+    /// - Returns: `nil` where there are too many, or the hub is being stopped.
+    func run(_ body: @escaping @Sendable () throws(LDAPFailure) -> Bool) async -> Result<Bool, LDAPFailure>? {
+        let mayBegin = self.count.withLock { count in
+            guard count < self.limit else { return false }
+            count += 1
+            return true
+        }
+        guard mayBegin else { return nil }
+        defer { self.count.withLock { $0 -= 1 } }
+        return try? await self.pool.runIfActive { Result { () throws(LDAPFailure) in try body() } }
     }
 }
 

@@ -10,9 +10,6 @@ package final class UserAccounts: Sendable {
         var stamp: FileStamp?
     }
     private let content: Mutex<Content>
-    private let secret: [UInt8]
-    /// One for the life of the process: made-up salts stay the same when the file is read again.
-    private static let processSecret = Result { () throws(Digest.Failure) in try Digest.random(32) }
     /// The keys that the password of somebody unknown is compared with, so that it takes as long as anybody's.
     private let nobody: SCRAMKeys
 
@@ -21,8 +18,7 @@ package final class UserAccounts: Sendable {
     package init(path: String, _ file: UserFile, stamp: FileStamp? = nil) throws(Digest.Failure) {
         self.path = path
         self.content = Mutex(Content(users: file.users, stamp: stamp))
-        self.secret = try Self.processSecret.get()
-        self.nobody = try SCRAMKeys.ofNobody("", secret: self.secret)
+        self.nobody = try SCRAMKeys.ofNobody("", secret: try Digest.random(32))
     }
 
     /// The file's, when it was read.
@@ -43,9 +39,11 @@ package final class UserAccounts: Sendable {
     package subscript(name: String) -> UserFile.User? { self.content.withLock { $0.users[name] } }
 
     /// The keys of a user, or such as nobody can tell from a user's.
-    package func keys(of name: String) throws(Digest.Failure) -> SCRAMKeys {
+    ///
+    /// - Parameter secret: what made-up salts come from; a user's salt stays the same, and so must theirs.
+    package func keys(of name: String, decoy secret: [UInt8]) throws(Digest.Failure) -> SCRAMKeys {
         if let user = self[name] { return user.keys }
-        return try SCRAMKeys.ofNobody(name, secret: self.secret)
+        return try SCRAMKeys.ofNobody(name, secret: secret)
     }
 
     /// Whether a password is the user's; takes its time, whoever it is: not for an event loop.

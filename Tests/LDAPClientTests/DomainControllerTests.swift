@@ -162,7 +162,7 @@ struct DomainControllerTests {
         settings.timeouts.total = .seconds(120)
         settings.bind = .simple(name: "ann@ad.example.org", password: Self.password)
         let directory = try Entries.directory([domain.url]) { $0 = settings }
-        let passwords = LDAPPasswords(settings: settings, directory: directory, pool: .singleton)
+        let passwords = LDAPPasswords(settings: settings, directory: directory, threads: BindThreads(pool: .singleton))
         let addresses = Lookup.found(["bob@example.org", "bob@example.org", "bob.other@example.org"])
         for user in ["bob", "BOB@ad.example.org", "bob@example.org"] {
             #expect(await passwords.check(Self.password, of: user) == addresses, "\(user)")

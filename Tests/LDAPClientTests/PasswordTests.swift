@@ -19,7 +19,9 @@ struct PasswordTests {
         )
         settings.authorities = slapd.authorities
         let directory = try Entries.directory(urls) { $0 = settings }
-        return (LDAPPasswords(settings: settings, directory: directory, pool: .singleton), directory)
+        return (
+            LDAPPasswords(settings: settings, directory: directory, threads: BindThreads(pool: .singleton)), directory
+        )
     }
 
     @Test("three answers, over plain connections on this host and over TLS; names are escaped")

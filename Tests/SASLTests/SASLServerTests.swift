@@ -112,8 +112,12 @@ struct SASLServerTests {
         #expect(try check("ann", "pw"))
         #expect(try !check("ann", "PW"))
         #expect(try !check("nobody", "pw"))
-        #expect(try accounts.keys(of: "nobody") == accounts.keys(of: "nobody"))
-        #expect(try accounts.keys(of: "nobody").salt.count == 16)
-        #expect(try accounts.keys(of: "nobody").iterations == accounts.keys(of: "ann").iterations)
+        #expect(try accounts.keys(of: "nobody", decoy: [1]) == accounts.keys(of: "nobody", decoy: [1]))
+        #expect(try accounts.keys(of: "nobody", decoy: [1]) != accounts.keys(of: "nobody", decoy: [2]))
+        #expect(try accounts.keys(of: "ann", decoy: [1]) == accounts.keys(of: "ann", decoy: [2]))
+        #expect(try accounts.keys(of: "nobody", decoy: [1]).salt.count == 16)
+        #expect(
+            try accounts.keys(of: "nobody", decoy: [1]).iterations == accounts.keys(of: "ann", decoy: [1]).iterations
+        )
     }
 }

@@ -15,9 +15,9 @@ actor SMTPTransportSession: TransportSession {
     private let connection: SMTPClientConnection
     private let host: String
     private let capabilities: ServerCapabilities
-    /// Whether the server promises to protect what is to be protected, too (RFC 8689).
     /// Our side of the connection.
     nonisolated var ownAddress: IPAddress? { self.connection.ownAddress }
+    /// Whether the server promises to protect what is to be protected, too (RFC 8689).
     nonisolated var offersRequireTLS: Bool { self.capabilities.requireTLS }
     /// What was agreed on in the handshake; `nil` in the clear.
     nonisolated let parameters: TLSParameters?

@@ -12,6 +12,7 @@ import NIOPosix
 import Reception
 import ServiceLifecycle
 import TLSReports
+import TransportSecurity
 import UnixSignals
 
 /// The hub, wired together: the one place that knows every concrete type.
@@ -81,6 +82,9 @@ public enum Hub {
         // Of their own: whoever floods the hub with passwords does not keep files waiting.
         let passwordPool = NIOThreadPool(numberOfThreads: 2)
         passwordPool.start()
+        // A directory that is slow to answer does not keep the users of the file waiting.
+        let bindPool = NIOThreadPool(numberOfThreads: 8)
+        bindPool.start()
         let eventLoops = MultiThreadedEventLoopGroup(numberOfThreads: configuration.eventLoops ?? System.coreCount)
         do {
             let services = try await Self.services(
@@ -93,6 +97,7 @@ public enum Hub {
                 eventLoops: eventLoops,
                 pool: pool,
                 passwordPool: passwordPool,
+                bindPool: bindPool,
                 directories: directories,
                 logger: logger
             )
@@ -105,8 +110,20 @@ public enum Hub {
         try? await eventLoops.shutdownGracefully()
         try? await pool.shutdownGracefully()
         try? await passwordPool.shutdownGracefully()
+        try? await bindPool.shutdownGracefully()
         logger.notice("hub stopped")
         HubLogging.flush()
+    }
+
+    /// What salts of users who do not exist are made from: kept, since those of users do not change at a restart either.
+    private static func decoySecret(_ storage: PluginStorage) async throws -> [UInt8] {
+        let fresh = try Digest.random(32)
+        let kept = try? await storage.store(of: "/submission").update([UInt8].self, for: "decoys") { known in
+            let secret = known ?? fresh
+            known = secret
+            return (expires: nil, result: secret)
+        }
+        return kept ?? fresh
     }
 
     /// Makes plugins that are only looked at: nothing that they do reaches anything.
@@ -135,6 +152,7 @@ public enum Hub {
         eventLoops: MultiThreadedEventLoopGroup,
         pool: NIOThreadPool,
         passwordPool: NIOThreadPool,
+        bindPool: NIOThreadPool,
         directories: DirectoryService,
         logger: Logger
     ) async throws -> ServiceGroup {
@@ -170,10 +188,11 @@ public enum Hub {
             )
         }
         let published = PublishedPolicies(dane: DANELookup(resolver: resolver), sts: sts, results: reporter)
+        let bindThreads = BindThreads(pool: bindPool)
         let derive: @Sendable (HubConfiguration) -> LiveConfiguration.Snapshot = { configuration in
             let passwords = configuration.directory.flatMap { settings in
                 directories.directory(for: settings).map {
-                    LDAPPasswords(settings: settings, directory: $0, pool: passwordPool)
+                    LDAPPasswords(settings: settings, directory: $0, threads: bindThreads)
                 }
             }
             return .init(
@@ -229,7 +248,8 @@ public enum Hub {
                 clock: clock,
                 logger: logger,
                 budget: ConnectionBudget(limit: ProcessLimits.connections),
-                passwords: PasswordsOnThreads(pool: passwordPool)
+                passwords: PasswordsOnThreads(pool: passwordPool),
+                decoySecret: try await self.decoySecret(storage)
             )
         ) { live.current.reception }
         try await listeners.apply(configuration.listeners)

@@ -192,7 +192,9 @@ extension SMTPSession {
                 self.refuse(.authenticationLocked)
                 return nil
             }
-            guard let accounts = self.settings.authentication.accounts, let keys = try? accounts.keys(of: user) else {
+            guard let accounts = self.settings.authentication.accounts,
+                let keys = try? accounts.keys(of: user, decoy: self.services.decoySecret)
+            else {
                 self.refuse(.authenticationUnavailable)
                 return nil
             }

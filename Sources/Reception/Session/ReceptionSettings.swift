@@ -113,6 +113,8 @@ package struct ReceptionServices: Sendable {
     let failures: AuthenticationFailures
     /// Checks passwords, which takes its time.
     let passwords: any PasswordChecking
+    /// What salts of users who do not exist are made from, for SCRAM.
+    let decoySecret: [UInt8]
 
     package init(
         intake: any MessageIntake,
@@ -120,8 +122,10 @@ package struct ReceptionServices: Sendable {
         logger: Logger,
         budget: ConnectionBudget = ConnectionBudget(),
         failures: AuthenticationFailures = AuthenticationFailures(),
-        passwords: any PasswordChecking = PasswordsAtOnce()
+        passwords: any PasswordChecking = PasswordsAtOnce(),
+        decoySecret: [UInt8] = []
     ) {
+        self.decoySecret = decoySecret
         self.failures = failures
         self.passwords = passwords
         self.budget = budget
