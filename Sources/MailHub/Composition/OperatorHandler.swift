@@ -183,9 +183,9 @@ struct OperatorHandler: ControlHandler {
             throw ControlFailure(.invalidRequest, "the plugin \"\(name)\" has nothing to say to operators")
         }
         do {
-            let answer = try await hook.operate(
-                OperatorRequest(verb: request.verb, arguments: request.arguments, options: request.options)
-            )
+            let asked = OperatorRequest(verb: request.verb, arguments: request.arguments, options: request.options)
+            try asked.checkOptions(hook.operatorVerbs)
+            let answer = try await hook.operate(asked)
             return PluginAnswer(columns: answer.columns, rows: answer.rows, lines: answer.lines)
         } catch let mistake as OperatorMistake {
             throw ControlFailure(.invalidRequest, mistake.description)

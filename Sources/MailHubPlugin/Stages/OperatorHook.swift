@@ -51,10 +51,27 @@ public struct OperatorMistake: Error, CustomStringConvertible {
 /// A plugin that the operator can ask and tell things.
 public protocol OperatorHook: HubPlugin {
     /// The verbs, each with its arguments and what it does: `("pass DOMAIN --for DURATION", "lets mail of a domain through")`.
+    ///
+    /// Options that a verb does not name are refused before the plugin is asked.
     var operatorVerbs: [(usage: String, does: String)] { get }
 
     /// Does what the operator asks.
     ///
     /// - Throws: `OperatorMistake` for a request that makes no sense; other errors are shown as they are.
     func operate(_ request: OperatorRequest) async throws -> OperatorAnswer
+}
+
+extension OperatorRequest {
+    /// Refuses options that the verb does not name: a slip of the finger would go unnoticed.
+    ///
+    /// - Throws: `OperatorMistake`, which says what the verb takes. Of an unknown verb, the plugin itself says so.
+    package func checkOptions(_ verbs: [(usage: String, does: String)]) throws(OperatorMistake) {
+        let usages = verbs.map(\.usage).filter { $0.split(separator: " ").first == self.verb[...] }
+        guard !usages.isEmpty else { return }
+        let words = usages.flatMap { $0.split { " []|".contains($0) } }
+        for option in self.options.keys.sorted() where !words.contains("--\(option)") {
+            let takes = usages.map { "\"\($0)\"" }.joined(separator: " or ")
+            throw OperatorMistake("\"\(self.verb)\" has no option --\(option): it is \(takes)")
+        }
+    }
 }
