@@ -163,9 +163,10 @@ struct OpenSSLPeerTests {
         let session = folder.url.appending(path: "session").path
         let shell = try #require(try Peer.find("sh"))
         for option in ["-sess_out", "-sess_in"] {
-            // Its input stays open for a while, so that it sees the ticket.
+            // Its input stays open until it has seen the ticket.
             let command = """
-                sleep 1 | \(openssl.executable.path) s_client -connect 127.0.0.1:\(server.port) \(version) \\
+                i=0; while [ ! -s \(session) ] && [ $i -lt 300 ]; do sleep 0.1; i=$((i + 1)); done |
+                \(openssl.executable.path) s_client -connect 127.0.0.1:\(server.port) \(version) \\
                 -servername b.example \(option) \(session)
                 """
             _ = try await onThread { try shell.run(["-c", command]) }
