@@ -13,13 +13,18 @@ extension HeaderSection {
         /// Takes a line with the lines that continue it.
         init(raw: ByteBuffer) {
             self.raw = raw
-            let view = raw.readableBytesView
-            // Printable octets but the colon, then a colon; white space between them is obsolete but allowed (section 4.5).
-            let name = view.prefix { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: ":") }
-            let gap = view[name.endIndex...].prefix { $0 == 0x20 || $0 == 0x09 }
-            let isField = !name.isEmpty && gap.endIndex < view.endIndex && view[gap.endIndex] == UInt8(ascii: ":")
-            self.nameLength = isField ? name.count : 0
-            self.valueOffset = isField ? name.count + gap.count + 1 : 0
+            (self.nameLength, self.valueOffset) = unsafe raw.withUnsafeReadableBytes { bytes in
+                let colon = UInt8(ascii: ":")
+                // Printable octets but the colon, then a colon; white space between them is obsolete but allowed (section 4.5).
+                var nameEnd = 0
+                while nameEnd < bytes.count, unsafe (0x21...0x7E).contains(bytes[nameEnd]) && bytes[nameEnd] != colon {
+                    nameEnd += 1
+                }
+                var gapEnd = nameEnd
+                while gapEnd < bytes.count, unsafe bytes[gapEnd] == 0x20 || bytes[gapEnd] == 0x09 { gapEnd += 1 }
+                let isField = unsafe nameEnd > 0 && gapEnd < bytes.count && bytes[gapEnd] == colon
+                return isField ? (nameEnd, gapEnd + 1) : (0, 0)
+            }
         }
 
         /// The name as written; empty for a line that is no field.

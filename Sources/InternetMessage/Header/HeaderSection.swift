@@ -1,3 +1,4 @@
+import Glibc
 public import NIOCore
 
 /// The header section of a message (RFC 5322 section 2.2): what stands before the first empty line.
@@ -33,15 +34,18 @@ public struct HeaderSection: Hashable, Sendable {
         var rest = message
         var fields: [Field] = []
         var separator = ByteBuffer()
-        while fields.count < Self.mostFields, let length = Self.lineLength(in: rest) {
-            if Self.isEmptyLine(rest, length: length) {
-                separator = rest.readSlice(length: length) ?? ByteBuffer()
-                break
+        unsafe message.withUnsafeReadableBytes { bytes in
+            while fields.count < Self.mostFields {
+                let start = bytes.count - rest.readableBytes
+                guard let end = unsafe Self.lineEnd(bytes, from: start) else { break }
+                if unsafe Self.isEmptyLine(bytes, start..<end) {
+                    separator = rest.readSlice(length: end - start) ?? ByteBuffer()
+                    break
+                }
+                let fieldEnd = unsafe Self.fieldEnd(bytes, from: start, firstLineEnd: end)
+                guard fieldEnd <= Self.mostOctets, let raw = rest.readSlice(length: fieldEnd - start) else { break }
+                fields.append(Field(raw: raw))
             }
-            let fieldLength = Self.fieldLength(in: rest, firstLine: length)
-            let taken = message.readableBytes - rest.readableBytes
-            guard taken + fieldLength <= Self.mostOctets, let raw = rest.readSlice(length: fieldLength) else { break }
-            fields.append(Field(raw: raw))
         }
         self.fields = fields
         self.separator = separator
@@ -58,27 +62,29 @@ public struct HeaderSection: Hashable, Sendable {
         buffer.writeImmutableBuffer(self.separator)
     }
 
-    /// Octets of the next line with its end; all of the rest where no end follows, `nil` at the end.
-    private static func lineLength(in rest: ByteBuffer) -> Int? {
-        let view = rest.readableBytesView
-        guard !view.isEmpty else { return nil }
-        return view.firstIndex(of: 0x0A).map { $0 - view.startIndex + 1 } ?? view.count
+    /// Where the next line ends, its LF included: with the octets, where no LF follows; `nil` where no octet does.
+    private static func lineEnd(_ bytes: UnsafeRawBufferPointer, from start: Int) -> Int? {
+        guard start < bytes.count, let base = bytes.baseAddress else { return nil }
+        let newline = unsafe memchr(base + start, 0x0A, bytes.count - start)
+        return unsafe newline.map { unsafe UnsafeRawPointer($0) - base + 1 } ?? bytes.count
     }
 
-    private static func isEmptyLine(_ rest: ByteBuffer, length: Int) -> Bool {
-        let line = rest.readableBytesView.prefix(length)
-        return line.elementsEqual([0x0D, 0x0A]) || line.elementsEqual([0x0A])
-    }
-
-    /// Octets of a line with the lines that continue it: those that begin with white space (RFC 5322 section 2.2.3).
-    private static func fieldLength(in rest: ByteBuffer, firstLine: Int) -> Int {
-        let view = rest.readableBytesView
-        var end = view.startIndex + firstLine
-        while end < view.endIndex, view[end] == 0x20 || view[end] == 0x09 {
-            guard end - view.startIndex <= Self.mostOctets else { break }  // over the limit: no need for its end
-            end = view[end...].firstIndex(of: 0x0A).map { $0 + 1 } ?? view.endIndex
+    private static func isEmptyLine(_ bytes: UnsafeRawBufferPointer, _ line: Range<Int>) -> Bool {
+        switch line.count {
+        case 1: unsafe bytes[line.lowerBound] == 0x0A
+        case 2: unsafe bytes[line.lowerBound] == 0x0D && bytes[line.lowerBound + 1] == 0x0A
+        default: false
         }
-        return end - view.startIndex
+    }
+
+    /// Where a line ends with the lines that continue it: those that begin with white space (RFC 5322 section 2.2.3).
+    private static func fieldEnd(_ bytes: UnsafeRawBufferPointer, from start: Int, firstLineEnd: Int) -> Int {
+        var end = firstLineEnd
+        while end < bytes.count, unsafe bytes[end] == 0x20 || bytes[end] == 0x09 {
+            guard end - start <= Self.mostOctets else { break }  // over the limit: no need for its end
+            end = unsafe Self.lineEnd(bytes, from: end) ?? bytes.count
+        }
+        return end
     }
 }
 
