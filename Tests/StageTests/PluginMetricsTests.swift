@@ -14,10 +14,10 @@ struct PluginMetricsTests {
         breaker.failures = 2
         let health = PluginHealth(breaker, plugin: "Flaky", factory: metrics)
         let loop = EmbeddedEventLoop()
-        #expect(health.mayCall(on: loop))
+        #expect((health.isOpen || health.isProbe(on: loop)))
         #expect(!health.failed(timedOut: false, now: loop.now))
         #expect(health.failed(timedOut: true, now: loop.now))
-        #expect(!health.mayCall(on: loop))
+        #expect(!(health.isOpen || health.isProbe(on: loop)))
         let dimensions = [("plugin", "Flaky")]
         #expect(try metrics.expectCounter("mailhub_plugin_failures", dimensions).totalValue == 2)
         #expect(try metrics.expectCounter("mailhub_plugin_timeouts", dimensions).totalValue == 1)
@@ -25,7 +25,7 @@ struct PluginMetricsTests {
         let paused = try metrics.expectGauge("mailhub_plugin_paused", dimensions)
         #expect(paused.lastValue == 1)
         loop.advanceTime(by: .seconds(31))
-        #expect(health.mayCall(on: loop))
+        #expect((health.isOpen || health.isProbe(on: loop)))
         #expect(health.succeeded())
         #expect(paused.lastValue == 0)
     }

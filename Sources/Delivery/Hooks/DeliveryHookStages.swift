@@ -33,7 +33,7 @@ package struct DeliveryHookStages: DeliveryStages {
         return HookRunner(eventLoop: eventLoop, executor: EventLoopTaskExecutor(eventLoop), logger: self.logger)
     }
 
-    private static func context(_ job: DeliveryJob, _ reversePath: ReversePath) -> DeliveryContext {
+    fileprivate static func context(_ job: DeliveryJob, _ reversePath: ReversePath) -> DeliveryContext {
         DeliveryContext(
             queueIdentifier: job.id.description,
             reversePath: reversePath,
@@ -53,19 +53,8 @@ package struct DeliveryHookStages: DeliveryStages {
         } catch {
             return .refuse(.temporaryFailure)
         }
-        let content = self.content
-        let start = EditedJob(header, job)
-        let result = await self.runner.run(hooks, start) { hook, state -> ChainStep<DeliveryVerdict> in
-            let context = Self.context(job, state.envelope.reversePath)
-            switch try await hook.deliver(context, state.message(in: content)) {
-            case .next: return .next
-            case .change(let edits):
-                for edit in edits { try state.apply(edit) }
-                return .changed
-            case let verdict: return .decided(verdict)
-            }
-        }
-        switch result {
+        let question = DeliveryQuestion(content: self.content)
+        switch await self.runner.run(question, hooks, EditedJob(header, job)) {
         case .passed(let state), .decided(.next, let state), .decided(.change, let state):
             return await self.changed(state)
         case .decided(.defer(let reply), _):
@@ -117,13 +106,38 @@ package struct DeliveryHookStages: DeliveryStages {
             }
         }
         let context = Self.context(job, job.envelope.reversePath)
-        await self.runner.tell(hooks) { try await $0.finished(context, outcomes) }
+        await self.runner.tell(DeliveryNews(delivery: context, outcomes: outcomes), hooks)
     }
 
     package func release(_ sent: DeliveryJob, original: DeliveryJob) async {
         guard case .file(let name, _) = sent.content else { return }
         if case .file(let kept, _) = original.content, kept == name { return }
         await self.content.discard(sent.content)
+    }
+}
+
+private struct DeliveryQuestion: StageQuestion {
+    let content: ContentDirectory
+
+    func ask(_ hook: any DeliveryHook, _ state: inout EditedJob) async throws -> ChainStep<DeliveryVerdict> {
+        let context = DeliveryHookStages.context(state.job, state.envelope.reversePath)
+        switch try await hook.deliver(context, state.message(in: self.content)) {
+        case .next: return .next
+        case .change(let edits):
+            for edit in edits { try state.apply(edit) }
+            return .changed
+        case let verdict: return .decided(verdict)
+        }
+    }
+}
+
+private struct DeliveryNews: StageQuestion {
+    let delivery: DeliveryContext
+    let outcomes: [DeliveryOutcome]
+
+    func ask(_ hook: any DeliveryOutcomeHook, _: inout Void) async throws -> ChainStep<Never> {
+        try await hook.finished(self.delivery, self.outcomes)
+        return .next
     }
 }
 

@@ -1,3 +1,5 @@
+public import Synchronization
+
 /// What happens when a plugin throws or outlives its time limit.
 @usableFromInline
 @frozen
@@ -67,6 +69,8 @@ final class HookPlace: Sendable {
     @usableFromInline let timeLimit: Duration
     @usableFromInline let onFailure: FailurePolicy
     @usableFromInline let health: PluginHealth
+    /// Whether the plugin has ever waited for something here, and so may again.
+    @usableFromInline let hasWaited = Atomic<Bool>(false)
 
     init(_ entry: ConfiguredPlugin, _ stage: Stage) {
         self.name = entry.name

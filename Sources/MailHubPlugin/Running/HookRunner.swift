@@ -28,41 +28,30 @@ package enum ChainStep<Outcome: Sendable>: Sendable {
 /// A chain that has been started.
 @usableFromInline
 @frozen
-package enum StartedChain<Hook: Sendable, State: Sendable, Outcome: Sendable>: Sendable {
+package enum StartedChain<Question: StageQuestion>: Sendable {
     /// All plugins have answered at once.
-    case over(ChainResult<State, Outcome>)
+    case over(ChainResult<Question.State, Question.Outcome>)
     /// A plugin is being waited for.
-    case waiting(WaitingChain<Hook, State, Outcome>)
+    case waiting(WaitingChain<Question>)
 }
 
 /// A chain that waits for a plugin, to be awaited by ``HookRunner/result(of:)``.
 @usableFromInline
-package struct WaitingChain<Hook: Sendable, State: Sendable, Outcome: Sendable>: Sendable {
-    @usableFromInline typealias Step = @Sendable (Hook, inout State) async throws -> ChainStep<Outcome>
-
-    @usableFromInline let call: ChainCall<Hook, State, Outcome>
+package struct WaitingChain<Question: StageQuestion>: Sendable {
+    @usableFromInline let call: ChainCall<Question>
     @usableFromInline let task: Task<Void, Never>
     @usableFromInline let timer: Watch
     /// By which `WaitingCalls` knows it.
     @usableFromInline let number: Int
     @usableFromInline let endures: Bool
-    @usableFromInline let step: Step
 
     @inlinable
-    init(
-        call: ChainCall<Hook, State, Outcome>,
-        task: Task<Void, Never>,
-        timer: Watch,
-        number: Int,
-        endures: Bool,
-        step: @escaping Step
-    ) {
+    init(call: ChainCall<Question>, task: Task<Void, Never>, timer: Watch, number: Int, endures: Bool) {
         self.call = call
         self.task = task
         self.timer = timer
         self.number = number
         self.endures = endures
-        self.step = step
     }
 }
 
@@ -85,17 +74,17 @@ struct TimeLimitExceeded: Error, CustomStringConvertible {
 /// The chains are `@inlinable`, so that each module that runs them has them for its own types: otherwise a call that only says
 /// `next` costs ten times as much.
 @usableFromInline
-package struct HookRunner: Sendable {
+package final class HookRunner: Sendable {
     @usableFromInline let eventLoop: any EventLoop
-    @usableFromInline let executor: EventLoopTaskExecutor
     @usableFromInline let logger: Logger
+    @usableFromInline let tasks: ChainTasks
     @usableFromInline let waiting = WaitingCalls()
 
     @usableFromInline
     package init(eventLoop: any EventLoop, executor: EventLoopTaskExecutor, logger: Logger) {
         self.eventLoop = eventLoop
-        self.executor = executor
         self.logger = logger
+        self.tasks = ChainTasks(eventLoop, executor)
     }
 
     /// The client is gone: plugins that are at work for it now are cancelled.
@@ -107,22 +96,20 @@ package struct HookRunner: Sendable {
     /// Runs a chain to its end.
     ///
     /// - Parameters:
+    ///   - question: what the plugins are asked.
     ///   - hooks: the plugins of the stage.
     ///   - state: what earlier plugins have made of the thing that is asked about.
     ///   - willWait: called once before the first real wait, on the caller's thread: to flush replies.
     ///   - endures: whether ``cancelCurrent()`` leaves it alone.
-    ///   - ignored: notes in the state that a failure is ignored, where that matters.
-    ///   - step: asks one plugin, and applies what it wants changed.
     @inlinable
-    package func run<Hook: Sendable, State: Sendable, Outcome: Sendable>(
-        _ hooks: [Hooked<Hook>],
-        _ state: State,
+    package func run<Question: StageQuestion>(
+        _ question: Question,
+        _ hooks: [Hooked<Question.Hook>],
+        _ state: Question.State,
         willWait: () -> Void = {},
-        endures: Bool = false,
-        ignored: (@Sendable (inout State) -> Void)? = nil,
-        step: @escaping @Sendable (Hook, inout State) async throws -> ChainStep<Outcome>
-    ) async -> ChainResult<State, Outcome> {
-        switch self.start(hooks, state, endures: endures, ignored: ignored, step: step) {
+        endures: Bool = false
+    ) async -> ChainResult<Question.State, Question.Outcome> {
+        switch self.start(question, hooks, state, endures: endures) {
         case .over(let result): return result
         case .waiting(let chain):
             willWait()
@@ -130,44 +117,43 @@ package struct HookRunner: Sendable {
         }
     }
 
+    /// Runs a chain whose plugins change nothing.
+    @inlinable
+    package func run<Question: StageQuestion>(
+        _ question: Question,
+        _ hooks: [Hooked<Question.Hook>],
+        willWait: () -> Void = {}
+    ) async -> ChainResult<Void, Question.Outcome> where Question.State == Void {
+        await self.run(question, hooks, (), willWait: willWait)
+    }
+
     /// Starts a chain: where its plugins all answer at once, it is over behind this call.
     ///
-    /// - Parameters:
-    ///   - first: the place of the first plugin to be asked.
-    ///   - ignored: notes in the state that a failure is ignored, where that matters.
+    /// - Parameter first: the place of the first plugin to be asked.
     @inlinable
-    package func start<Hook: Sendable, State: Sendable, Outcome: Sendable>(
-        _ hooks: [Hooked<Hook>],
-        _ state: State,
+    package func start<Question: StageQuestion>(
+        _ question: Question,
+        _ hooks: [Hooked<Question.Hook>],
+        _ state: Question.State,
         from first: Int = 0,
-        endures: Bool = false,
-        ignored: (@Sendable (inout State) -> Void)? = nil,
-        step: @escaping @Sendable (Hook, inout State) async throws -> ChainStep<Outcome>
-    ) -> StartedChain<Hook, State, Outcome> {
+        endures: Bool = false
+    ) -> StartedChain<Question> {
         guard first < hooks.count else { return .over(.passed(state)) }
-        let call = ChainCall<Hook, State, Outcome>(
-            hooks: hooks,
-            start: first,
-            state: state,
-            ignored: ignored,
-            eventLoop: self.eventLoop,
-            logger: self.logger
-        )
+        let call = ChainCall(question, hooks, start: first, state: state, runner: self)
         // Ends by itself, or is cancelled and abandoned by the timer; `call.wait` awaits whichever comes first.
-        let task = Task.immediate(executorPreference: self.executor) { await call.run(state, step) }
+        let task = self.tasks.start(mayWait: call.mayWait) { await call.run() }
         if let result = call.resultOrWatch() { return .over(result) }
+        call.noteWait()
         let timer = self.watch(call, task)
         let number = self.waiting.add(task, endures: endures)
-        return .waiting(
-            WaitingChain(call: call, task: task, timer: timer, number: number, endures: endures, step: step)
-        )
+        return .waiting(WaitingChain(call: call, task: task, timer: timer, number: number, endures: endures))
     }
 
     /// Waits for a chain.
     @inlinable
-    package func result<Hook: Sendable, State: Sendable, Outcome: Sendable>(
-        of chain: WaitingChain<Hook, State, Outcome>
-    ) async -> ChainResult<State, Outcome> {
+    package func result<Question: StageQuestion>(
+        of chain: WaitingChain<Question>
+    ) async -> ChainResult<Question.State, Question.Outcome> {
         var chain = chain
         while true {
             let (call, task) = (chain.call, chain.task)
@@ -178,24 +164,13 @@ package struct HookRunner: Sendable {
             }
             chain.timer.cancel()
             self.waiting.remove(chain.number)
-            switch ending {
-            case .finished(let result): return result
-            case .abandoned(let index, var state):
-                let late = call.hooks[index]
-                guard late.onFailure == .ignore else { return .failed(plugin: late.name) }
-                call.ignored?(&state)
-                let rest = self.start(
-                    call.hooks,
-                    state,
-                    from: index + 1,
-                    endures: chain.endures,
-                    ignored: call.ignored,
-                    step: chain.step
-                )
-                switch rest {
-                case .over(let result): return result
-                case .waiting(let next): chain = next
-                }
+            if let result = call.result(ending) { return result }
+            guard case .abandoned(let index) = ending else { return .passed(call.state) }
+            var state = call.state
+            call.question.noteIgnored(in: &state)
+            switch self.start(call.question, call.hooks, state, from: index + 1, endures: chain.endures) {
+            case .over(let result): return result
+            case .waiting(let next): chain = next
             }
         }
     }
@@ -203,20 +178,16 @@ package struct HookRunner: Sendable {
     /// Tells all plugins of a stage that cannot change anything: one that fails keeps nothing from the others, and a client that
     /// goes away cancels nothing, since what they are told of has happened.
     @inlinable
-    package func tell<Hook: Sendable>(
-        _ hooks: [Hooked<Hook>],
-        willWait: () -> Void = {},
-        step: @escaping @Sendable (Hook) async throws -> Void
-    ) async {
-        _ = await self.run(hooks, true, willWait: willWait, endures: true) { hook, _ -> ChainStep<Bool> in
-            try await step(hook)
-            return .next
-        }
+    package func tell<News: StageQuestion>(
+        _ news: News,
+        _ hooks: [Hooked<News.Hook>]
+    ) async where News.State == Void, News.Outcome == Never {
+        _ = await self.run(news, hooks, (), endures: true)
     }
 
     @inlinable
-    func watch<Hook, State, Outcome>(
-        _ call: ChainCall<Hook, State, Outcome>,
+    func watch<Question>(
+        _ call: ChainCall<Question>,
         _ task: Task<Void, Never>
     ) -> Watch {
         let watch = Watch()
@@ -225,9 +196,9 @@ package struct HookRunner: Sendable {
     }
 
     @inlinable
-    func arm<Hook, State, Outcome>(
+    func arm<Question>(
         _ watch: Watch,
-        _ call: ChainCall<Hook, State, Outcome>,
+        _ call: ChainCall<Question>,
         _ task: Task<Void, Never>
     ) {
         guard let deadline = call.deadline else { return }

@@ -1,6 +1,6 @@
 package import Metrics
 public import NIOCore
-import Synchronization
+public import Synchronization
 
 /// How one plugin fares: counts, and the circuit breaker that spares everybody the wait for one that fails again and again.
 ///
@@ -26,13 +26,13 @@ package final class PluginHealth: Sendable {
     }
 
     private let breaker: Breaker
-    private let calls = Atomic<Int>(0)
+    @usableFromInline let calls = Atomic<Int>(0)
     private let failures = Atomic<Int>(0)
     private let timeouts = Atomic<Int>(0)
     private let skipped = Atomic<Int>(0)
-    private let inARow = Atomic<Int>(0)
+    @usableFromInline let inARow = Atomic<Int>(0)
     /// When the next call is let through, in nanoseconds of uptime; 0 while all are.
-    private let closedUntil = Atomic<UInt64>(0)
+    @usableFromInline let closedUntil = Atomic<UInt64>(0)
 
     private let failureMetric, timeoutMetric, skippedMetric: Counter
     private let pausedMetric: Gauge
@@ -53,26 +53,30 @@ package final class PluginHealth: Sendable {
     }
 
     /// Whether the last call of the plugin has failed.
-    @usableFromInline var isFailing: Bool { self.inARow.load(ordering: .relaxed) != 0 }
+    @inlinable var isFailing: Bool { self.inARow.load(ordering: .relaxed) != 0 }
 
-    /// Whether the plugin is to be asked now.
+    /// Whether the plugin is to be asked like any other.
+    @inlinable var isOpen: Bool { self.closedUntil.load(ordering: .relaxed) == 0 }
+
+    /// Notes that the plugin is asked.
+    @inlinable
+    func countCall() { self.calls.wrappingAdd(1, ordering: .relaxed) }
+
+    /// Of all callers after the pause one is let through; the others wait for what becomes of it, or for another pause.
     @usableFromInline
-    func mayCall(on eventLoop: any EventLoop) -> Bool {
+    func isProbe(on eventLoop: any EventLoop) -> Bool {
         let until = self.closedUntil.load(ordering: .relaxed)
-        if until == 0 || self.isProbe(eventLoop.now, until) {
-            self.calls.add(1, ordering: .relaxed)
-            return true
+        guard until != 0 else { return true }
+        let now = eventLoop.now
+        if now.uptimeNanoseconds >= until {
+            let next = (now + TimeAmount(self.breaker.pause)).uptimeNanoseconds
+            if self.closedUntil.compareExchange(expected: until, desired: next, ordering: .relaxed).exchanged {
+                return true
+            }
         }
         self.skipped.add(1, ordering: .relaxed)
         self.skippedMetric.increment()
         return false
-    }
-
-    /// Of all callers after the pause one is let through; the others wait for what becomes of it, or for another pause.
-    private func isProbe(_ now: NIODeadline, _ until: UInt64) -> Bool {
-        guard now.uptimeNanoseconds >= until else { return false }
-        let next = (now + TimeAmount(self.breaker.pause)).uptimeNanoseconds
-        return self.closedUntil.compareExchange(expected: until, desired: next, ordering: .relaxed).exchanged
     }
 
     /// The plugin has answered.

@@ -319,16 +319,8 @@ extension SMTPSession {
 
     /// What the plugins say to a claim; `nil` where they leave it to others.
     private func answer(to claim: AuthenticationClaim) async -> Verdict? {
-        let context = self.context
-        let result = await self.runner.run(self.settings.hooks.authentication, true) {
-            hook,
-            _ -> ChainStep<AuthenticationOutcome> in
-            switch try await hook.authenticate(claim, context) {
-            case .next: .next
-            case let outcome: .decided(outcome)
-            }
-        }
-        return switch result {
+        let question = AuthenticationQuestion(claim: claim, session: self.context)
+        return switch await self.runner.run(question, self.settings.hooks.authentication) {
         case .decided(.accept(let identity), _): .accepted(identity: identity)
         case .decided(.reject(let reason), _): .wrong(reason)
         case .decided(.unavailable(let reason), _): .unavailable(reason)
@@ -426,4 +418,19 @@ extension Reply {
     static let responseTooLong = Reply(500, .init(5, 6), "Authentication exchange line is too long")
     static let senderNotYours = Reply(553, .init(7, 1), "You may not send as this address")
     static let senderNotQualified = Reply(553, .init(1, 7), "The sender's domain is not fully qualified")
+}
+
+private struct AuthenticationQuestion: StageQuestion {
+    let claim: AuthenticationClaim
+    let session: SessionContext
+
+    func ask(
+        _ hook: any AuthenticationHook,
+        _: inout Void
+    ) async throws -> ChainStep<AuthenticationOutcome> {
+        switch try await hook.authenticate(self.claim, self.session) {
+        case .next: .next
+        case let outcome: .decided(outcome)
+        }
+    }
 }

@@ -38,24 +38,19 @@ extension SMTPSession {
             self.refuseContent(chunk, .temporaryFailure)  // nobody could be asked
             return nil
         }
-        let context = self.context
         let seen = TransactionContext(
             envelope: envelope,
             queueIdentifier: transaction.id.description,
             facts: transaction.facts
         )
-        return self.ask(self.settings.hooks.data, true) { hook, _ -> ChainStep<DataOutcome> in
-            switch try await hook.data(seen, context) {
-            case .next: .next
-            case let outcome: .decided(outcome)
-            }
-        } then: { session, result in
+        let question = DataQuestion(transaction: seen, session: self.context)
+        return self.ask(question, self.settings.hooks.data) { session, result in
             session.decide(chunk, result)
             return nil
         }
     }
 
-    private func decide(_ chunk: (size: Int, isLast: Bool)?, _ result: ChainResult<Bool, DataOutcome>) {
+    private func decide(_ chunk: (size: Int, isLast: Bool)?, _ result: ChainResult<Void, DataOutcome>) {
         switch result {
         case .passed, .decided(.next, _), .decided(.accept, _):
             self.beginContent(chunk)
@@ -87,6 +82,18 @@ extension SMTPSession {
             self.mode = .chunk(remaining: chunk.size, isLast: chunk.isLast, discardedWith: reply)
         } else {
             self.refuse(reply)
+        }
+    }
+}
+
+private struct DataQuestion: StageQuestion {
+    let transaction: TransactionContext
+    let session: SessionContext
+
+    func ask(_ hook: any DataHook, _: inout Void) async throws -> ChainStep<DataOutcome> {
+        switch try await hook.data(self.transaction, self.session) {
+        case .next: .next
+        case let outcome: .decided(outcome)
         }
     }
 }

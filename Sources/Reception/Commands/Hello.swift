@@ -12,13 +12,8 @@ extension SMTPSession {
                 self.accept(hello)
                 return nil
             }
-            let context = self.context
-            return self.ask(self.settings.hooks.hello, true) { hook, _ -> ChainStep<HelloOutcome> in
-                switch try await hook.hello(hello.name, context) {
-                case .next: .next
-                case let outcome: .decided(outcome)
-                }
-            } then: { session, result in
+            let question = HelloQuestion(name: hello.name, session: self.context)
+            return self.ask(question, self.settings.hooks.hello) { session, result in
                 session.decide(hello, result)
                 return nil
             }
@@ -32,7 +27,7 @@ extension SMTPSession {
         self.tell(.hello(name: hello.name))
     }
 
-    private func decide(_ hello: CommandSequence.Hello, _ result: ChainResult<Bool, HelloOutcome>) {
+    private func decide(_ hello: CommandSequence.Hello, _ result: ChainResult<Void, HelloOutcome>) {
         switch result {
         case .passed, .decided(.next, _), .decided(.accept, _):
             self.accept(hello)
@@ -76,6 +71,18 @@ extension SMTPSession {
         case .permanentFailure: self.end(with: reply)
         case .completion, .intermediate, .transientFailure, .invalid:
             self.end(with: Reply(421, reply.enhanced ?? .init(7, 0), "\(self.settings.hostname) \(text)"))
+        }
+    }
+}
+
+private struct HelloQuestion: StageQuestion {
+    let name: String
+    let session: SessionContext
+
+    func ask(_ hook: any HelloHook, _: inout Void) async throws -> ChainStep<HelloOutcome> {
+        switch try await hook.hello(self.name, self.session) {
+        case .next: .next
+        case let outcome: .decided(outcome)
         }
     }
 }

@@ -57,7 +57,7 @@ extension SMTPSession {
     }
 
     private func askAboutSender(_ envelope: Envelope, _ transaction: MailTransaction) -> Work? {
-        let context = self.context
+        let question = SenderQuestion(session: self.context)
         let state = SenderState(
             seen: TransactionContext(
                 envelope: envelope,
@@ -66,21 +66,7 @@ extension SMTPSession {
             ),
             sizeLimit: transaction.sizeLimit
         )
-        return self.ask(self.settings.hooks.sender, state) { hook, state -> ChainStep<SenderOutcome> in
-            switch try await hook.sender(state.seen, context) {
-            case .next: return .next
-            case .change(let edits):
-                edits.forEach { state.apply($0) }
-                return .changed
-            case .discard:
-                state.isDiscarded = true
-                return .changed
-            case .hold(let reason):
-                state.holdReason = reason
-                return .changed
-            case let outcome: return .decided(outcome)
-            }
-        } then: { session, result in
+        return self.ask(question, self.settings.hooks.sender, state) { session, result in
             session.decide(envelope, result)
             return nil
         }
@@ -124,6 +110,21 @@ extension SMTPSession {
 extension Reply {
     /// RFC 8689 section 2: only inside TLS.
     static let requireTLSInTheClear = Reply(530, .init(7, 10), "REQUIRETLS needs STARTTLS first")
+}
+
+private struct SenderQuestion: StageQuestion {
+    let session: SessionContext
+
+    func ask(_ hook: any SenderHook, _ state: inout SenderState) async throws -> ChainStep<SenderOutcome> {
+        switch try await hook.sender(state.seen, self.session) {
+        case .next: return .next
+        case .change(let edits): edits.forEach { state.apply($0) }
+        case .discard: state.isDiscarded = true
+        case .hold(let reason): state.holdReason = reason
+        case let outcome: return .decided(outcome)
+        }
+        return .changed
+    }
 }
 
 /// The sender's side of the envelope while plugins look at it.

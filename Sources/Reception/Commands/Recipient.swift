@@ -101,27 +101,13 @@ extension SMTPSession {
             self.refuseRecipient(mailbox, .temporaryFailure)  // nobody could be asked
             return nil
         }
-        let context = self.context
         let seen = TransactionContext(
             envelope: envelope,
             queueIdentifier: transaction.id.description,
             facts: transaction.facts
         )
-        return self.ask(self.settings.hooks.recipient, state) { hook, state -> ChainStep<RecipientOutcome> in
-            switch try await hook.recipient(state.asked, seen, context) {
-            case .next: return .next
-            case .change(let edits):
-                edits.forEach { state.apply($0) }
-                return .changed
-            case .discard:
-                state.isDiscarded = true
-                return .changed
-            case .hold(let reason):
-                state.holdReason = reason
-                return .changed
-            case let outcome: return .decided(outcome)
-            }
-        } then: { session, result in
+        let question = RecipientQuestion(transaction: seen, session: self.context)
+        return self.ask(question, self.settings.hooks.recipient, state) { session, result in
             session.decide(mailbox, result)
             return nil
         }
@@ -186,5 +172,21 @@ extension SMTPSession {
         }
         self.refuse(self.sequence.recipientDecided(.refused(reply), adding: []))
         self.tell(.recipientRefused(mailbox, reply))
+    }
+}
+
+private struct RecipientQuestion: StageQuestion {
+    let transaction: TransactionContext
+    let session: SessionContext
+
+    func ask(_ hook: any RecipientHook, _ state: inout RecipientState) async throws -> ChainStep<RecipientOutcome> {
+        switch try await hook.recipient(state.asked, self.transaction, self.session) {
+        case .next: return .next
+        case .change(let edits): edits.forEach { state.apply($0) }
+        case .discard: state.isDiscarded = true
+        case .hold(let reason): state.holdReason = reason
+        case let outcome: return .decided(outcome)
+        }
+        return .changed
     }
 }

@@ -22,12 +22,8 @@ extension SMTPSession {
         guard others.isEmpty else {
             return .rest { session in session.resolved(recipient, await session.resolution(of: mailbox, and: others)) }
         }
-        return self.ask(
-            self.settings.hooks.resolver,
-            Asked(),
-            ignored: Asked.noteFailure,
-            step: Self.question(mailbox, self.context)
-        ) { session, result in
+        let question = MailboxQuestion(mailbox: mailbox, session: self.context)
+        return self.ask(question, self.settings.hooks.resolver, Asked()) { session, result in
             switch session.resolution(result) {
             case .settled(let finding): session.resolved(recipient, finding)
             case .alias(let found, let next):

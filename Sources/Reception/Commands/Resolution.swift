@@ -21,7 +21,7 @@ extension SMTPSession {
         /// One has failed, and its configuration says that this be ignored.
         private(set) var isIncomplete = false
 
-        @Sendable static func noteFailure(_ asked: inout Self) { asked.isIncomplete = true }
+        mutating func noteFailure() { self.isIncomplete = true }
 
         /// What follows from an answer: the one that failed might have known better than those that know of no such mailbox.
         func finding(_ finding: RecipientFinding) -> RecipientFinding {
@@ -61,17 +61,19 @@ extension SMTPSession {
         return self.finding(of: question, walk)
     }
 
-    /// Asks one resolver.
-    static func question(
-        _ mailbox: Mailbox,
-        _ context: SessionContext
-    ) -> @Sendable (PlacedResolver, inout Asked) async throws -> ChainStep<Answer> {
-        { placed, _ in
-            switch try await placed.hook.resolve(mailbox, context) {
+    /// Whether there is such a mailbox.
+    struct MailboxQuestion: StageQuestion {
+        let mailbox: Mailbox
+        let session: SessionContext
+
+        func ask(_ placed: PlacedResolver, _: inout Asked) async throws -> ChainStep<Answer> {
+            switch try await placed.hook.resolve(self.mailbox, self.session) {
             case .next: .next
             case let resolution: .decided(Answer(resolution: resolution, position: placed.position))
             }
         }
+
+        func noteIgnored(in asked: inout Asked) { asked.noteFailure() }
     }
 
     func resolution(_ result: ChainResult<Asked, Answer>) -> Resolution {
@@ -124,10 +126,8 @@ extension SMTPSession {
     private func ask(_ question: RecipientWalk.Question) async -> Resolution {
         let resolvers = self.settings.hooks.resolver
         let asked = question.start == 0 ? resolvers : Array(resolvers.dropFirst(question.start))
-        let step = Self.question(question.mailbox, self.context)
-        return self.resolution(
-            await self.runner.run(asked, Asked(), willWait: self.flush, ignored: Asked.noteFailure, step: step)
-        )
+        let question = MailboxQuestion(mailbox: question.mailbox, session: self.context)
+        return self.resolution(await self.runner.run(question, asked, Asked(), willWait: self.flush))
     }
 
     private func served(_ expansion: RecipientExpansion) -> Set<Mailbox> {

@@ -143,13 +143,8 @@ extension SMTPSession {
     /// The plugins' say; what they answer to a client with implicit TLS becomes its greeting.
     private func askAboutTLS() async {
         guard let parameters = self.security, !self.settings.hooks.tls.isEmpty else { return }
-        let context = self.context
-        let result = await self.runner.run(self.settings.hooks.tls, true) { hook, _ -> ChainStep<TLSOutcome> in
-            switch try await hook.encrypted(TLSFacts(parameters), context) {
-            case .next: .next
-            case let outcome: .decided(outcome)
-            }
-        }
+        let question = TLSQuestion(facts: TLSFacts(parameters), session: self.context)
+        let result = await self.runner.run(question, self.settings.hooks.tls)
         switch result {
         case .passed, .decided(.next, _), .decided(.accept, _): break
         case .decided(.reject(let reply), _):
@@ -198,4 +193,16 @@ extension Reply {
     static let startTLSFirst = Reply(530, .init(7, 0), "Send STARTTLS first")
     static let tlsAlready = Reply(503, .init(5, 1), "TLS is active already")
     static let tlsUnavailable = Reply(454, .init(7, 0), "TLS is not available now")
+}
+
+private struct TLSQuestion: StageQuestion {
+    let facts: TLSFacts
+    let session: SessionContext
+
+    func ask(_ hook: any TLSHook, _: inout Void) async throws -> ChainStep<TLSOutcome> {
+        switch try await hook.encrypted(self.facts, self.session) {
+        case .next: .next
+        case let outcome: .decided(outcome)
+        }
+    }
 }

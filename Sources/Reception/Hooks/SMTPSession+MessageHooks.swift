@@ -78,6 +78,38 @@ struct MessageState: Sendable {
     }
 }
 
+extension MessageState {
+    /// Notes an outcome that lets the chain go on; any other ends it.
+    fileprivate mutating func note(_ outcome: MessageOutcome) throws -> ChainStep<MessageOutcome> {
+        switch outcome {
+        case .next: return .next
+        case .change(let edits): for edit in edits { try self.apply(edit) }
+        case .discard: self.isDiscarded = true
+        case .hold(let reason): self.holdReason = reason
+        case .accept, .reject, .defer, .disconnect: return .decided(outcome)
+        }
+        return .changed
+    }
+}
+
+private struct HeaderQuestion: StageQuestion {
+    let transaction: TransactionContext
+    let session: SessionContext
+
+    func ask(_ hook: any HeaderHook, _ state: inout MessageState) async throws -> ChainStep<MessageOutcome> {
+        try state.note(try await hook.header(state.contextForHook(), self.transaction, self.session))
+    }
+}
+
+private struct MessageQuestion: StageQuestion {
+    let transaction: TransactionContext
+    let session: SessionContext
+
+    func ask(_ hook: any MessageHook, _ state: inout MessageState) async throws -> ChainStep<MessageOutcome> {
+        try state.note(try await hook.message(state.contextForHook(), self.transaction, self.session))
+    }
+}
+
 /// The octets of a message with a plugin's edits.
 private struct EditedContent: MessageContent {
     let state: MessageState
@@ -121,25 +153,22 @@ extension SMTPSession {
             self.logger.error("message cannot be read", metadata: ["error": "\(error)"])
             return .refused(.temporaryFailure)
         }
-        let context = self.context
         let seen = TransactionContext(
             envelope: envelope,
             queueIdentifier: transaction.id.description,
             facts: transaction.facts
         )
-        let headerResult = await self.runner.run(self.settings.hooks.header, state, willWait: self.flush) {
-            hook,
-            state -> ChainStep<MessageOutcome> in
-            try Self.note(try await hook.header(state.contextForHook(), seen, context), in: &state)
-        }
-        let first = self.answer(to: headerResult)
+        let (aboutHeader, about) = (
+            HeaderQuestion(transaction: seen, session: self.context),
+            MessageQuestion(transaction: seen, session: self.context)
+        )
+        let first = self.answer(
+            to: await self.runner.run(aboutHeader, self.settings.hooks.header, state, willWait: self.flush)
+        )
         guard case .taken(let state) = first else { return first }
-        let result = await self.runner.run(self.settings.hooks.message, state, willWait: self.flush) {
-            hook,
-            state -> ChainStep<MessageOutcome> in
-            try Self.note(try await hook.message(state.contextForHook(), seen, context), in: &state)
-        }
-        return self.answer(to: result)
+        return self.answer(
+            to: await self.runner.run(about, self.settings.hooks.message, state, willWait: self.flush)
+        )
     }
 
     /// Adds the fields that a message must have and its author's program has left out (RFC 6409 sections 8.2 and 8.3).
@@ -161,21 +190,6 @@ extension SMTPSession {
         head.moveReaderIndex(forwardBy: min(message.traceLength, head.readableBytes))
         let header = HeaderSection(parsing: head)
         return MessageState(message: message, header: header, headerLength: header.length)
-    }
-
-    /// Notes an outcome that lets the chain go on; any other ends it.
-    private static func note(
-        _ outcome: MessageOutcome,
-        in state: inout MessageState
-    ) throws -> ChainStep<MessageOutcome> {
-        switch outcome {
-        case .next: return .next
-        case .change(let edits): for edit in edits { try state.apply(edit) }
-        case .discard: state.isDiscarded = true
-        case .hold(let reason): state.holdReason = reason
-        case .accept, .reject, .defer, .disconnect: return .decided(outcome)
-        }
-        return .changed
     }
 
     private func answer(to result: ChainResult<MessageState, MessageOutcome>) -> MessageAnswer {

@@ -84,7 +84,6 @@ extension SMTPSession {
         guard !hooks.isEmpty else {
             return RecipientVerdicts(all: envelope.recipients.map { _ in RecipientVerdict() })
         }
-        let context = self.context
         let seen = TransactionContext(
             envelope: envelope,
             queueIdentifier: transaction.id.description,
@@ -93,12 +92,8 @@ extension SMTPSession {
         var verdicts = RecipientVerdicts(all: [])
         for recipient in envelope.recipients {
             let opinion = RecipientOpinion(message: state)
-            let result = await self.runner.run(hooks, opinion, willWait: self.flush) {
-                hook,
-                opinion -> ChainStep<Reply> in
-                let outcome = try await hook.message(opinion.message.contextForHook(), for: recipient, seen, context)
-                return try opinion.note(outcome)
-            }
+            let question = RecipientMessageQuestion(recipient: recipient, transaction: seen, session: self.context)
+            let result = await self.runner.run(question, hooks, opinion, willWait: self.flush)
             verdicts.all.append(Self.verdict(of: result))
         }
         return verdicts
@@ -140,5 +135,21 @@ private struct RecipientOpinion: Sendable {
         case .defer(let reply): return .decided(reply.withClass(.transientFailure, else: .temporaryFailure))
         }
         return .changed
+    }
+}
+
+private struct RecipientMessageQuestion: StageQuestion {
+    let recipient: EnvelopeRecipient
+    let transaction: TransactionContext
+    let session: SessionContext
+
+    func ask(
+        _ hook: any RecipientMessageHook,
+        _ opinion: inout RecipientOpinion
+    ) async throws -> ChainStep<Reply> {
+        let message = opinion.message.contextForHook()
+        return try opinion.note(
+            try await hook.message(message, for: self.recipient, self.transaction, self.session)
+        )
     }
 }

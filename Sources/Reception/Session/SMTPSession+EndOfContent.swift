@@ -209,15 +209,8 @@ extension SMTPSession {
         var routed = envelope
         for index in routed.recipients.indices {
             let recipient = routed.recipients[index]
-            let result = await self.runner.run(self.settings.hooks.route, true, willWait: self.flush) {
-                hook,
-                _ -> ChainStep<String> in
-                switch try await hook.route(for: recipient, seen) {
-                case .next: .next
-                case .route(let name): .decided(name)
-                }
-            }
-            switch result {
+            let question = RouteQuestion(recipient: recipient, transaction: seen)
+            switch await self.runner.run(question, self.settings.hooks.route, willWait: self.flush) {
             case .decided(let name, _): routed.recipients[index].route = name
             case .failed: return nil
             case .passed: break
@@ -229,13 +222,35 @@ extension SMTPSession {
     private func tellQueued(_ transaction: MailTransaction, _ envelope: Envelope) async {
         guard !self.settings.hooks.queued.isEmpty else { return }
         self.flush()  // the client need not wait for those who only watch
-        let context = self.context
         let seen = TransactionContext(
             envelope: envelope,
             queueIdentifier: transaction.id.description,
             facts: transaction.facts
         )
-        let size = transaction.size
-        await self.runner.tell(self.settings.hooks.queued) { try await $0.queued(seen, size: size, context) }
+        let news = QueuedNews(transaction: seen, size: transaction.size, session: self.context)
+        await self.runner.tell(news, self.settings.hooks.queued)
+    }
+}
+
+private struct RouteQuestion: StageQuestion {
+    let recipient: EnvelopeRecipient
+    let transaction: TransactionContext
+
+    func ask(_ hook: any RouteHook, _: inout Void) async throws -> ChainStep<String> {
+        switch try await hook.route(for: self.recipient, self.transaction) {
+        case .next: .next
+        case .route(let name): .decided(name)
+        }
+    }
+}
+
+private struct QueuedNews: StageQuestion {
+    let transaction: TransactionContext
+    let size: Int
+    let session: SessionContext
+
+    func ask(_ hook: any QueuedHook, _: inout Void) async throws -> ChainStep<Never> {
+        try await hook.queued(self.transaction, size: self.size, self.session)
+        return .next
     }
 }

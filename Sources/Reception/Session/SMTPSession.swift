@@ -354,14 +354,13 @@ package actor SMTPSession {
     }
 
     /// Asks the plugins of a stage: here and now where they answer at once, else the rest is work for the session's task.
-    func ask<Hook: Sendable, State: Sendable, Outcome: Sendable>(
-        _ hooks: [Hooked<Hook>],
-        _ state: State,
-        ignored: (@Sendable (inout State) -> Void)? = nil,
-        step: @escaping @Sendable (Hook, inout State) async throws -> ChainStep<Outcome>,
-        then: @escaping @Sendable (isolated SMTPSession, ChainResult<State, Outcome>) -> Work?
+    func ask<Question: StageQuestion>(
+        _ question: Question,
+        _ hooks: [Hooked<Question.Hook>],
+        _ state: Question.State,
+        then: @escaping @Sendable (isolated SMTPSession, ChainResult<Question.State, Question.Outcome>) -> Work?
     ) -> Work? {
-        switch self.runner.start(hooks, state, ignored: ignored, step: step) {
+        switch self.runner.start(question, hooks, state) {
         case .over(let result): return then(self, result)
         case .waiting(let chain):
             return .rest { session in
@@ -370,6 +369,13 @@ package actor SMTPSession {
             }
         }
     }
+
+    /// Asks the plugins of a stage who change nothing.
+    func ask<Question: StageQuestion>(
+        _ question: Question,
+        _ hooks: [Hooked<Question.Hook>],
+        then: @escaping @Sendable (isolated SMTPSession, ChainResult<Void, Question.Outcome>) -> Work?
+    ) -> Work? where Question.State == Void { self.ask(question, hooks, (), then: then) }
 
     /// What plugins see of the session.
     var context: SessionContext {
@@ -398,16 +404,7 @@ package actor SMTPSession {
         }
         var refusal = self.tlsRefusal
         if refusal == nil, !self.settings.hooks.connect.isEmpty {
-            let context = self.context
-            let result = await self.runner.run(self.settings.hooks.connect, true) {
-                hook,
-                _ -> ChainStep<ConnectOutcome> in
-                switch try await hook.connected(context) {
-                case .next: .next
-                case let outcome: .decided(outcome)
-                }
-            }
-            switch result {
+            switch await self.runner.run(ConnectQuestion(session: self.context), self.settings.hooks.connect) {
             case .passed, .decided(.next, _), .decided(.accept, _): break
             case .decided(.reject(let reply), _): refusal = reply.withClass(.permanentFailure, else: .sessionRefused)
             case .decided(.defer(let reply), _):
@@ -430,7 +427,26 @@ package actor SMTPSession {
 
     private func tellDisconnected() async {
         guard !self.settings.hooks.disconnect.isEmpty else { return }
-        let context = self.context
-        await self.runner.tell(self.settings.hooks.disconnect) { try await $0.disconnected(context) }
+        await self.runner.tell(DisconnectNews(session: self.context), self.settings.hooks.disconnect)
+    }
+}
+
+private struct ConnectQuestion: StageQuestion {
+    let session: SessionContext
+
+    func ask(_ hook: any ConnectHook, _: inout Void) async throws -> ChainStep<ConnectOutcome> {
+        switch try await hook.connected(self.session) {
+        case .next: .next
+        case let outcome: .decided(outcome)
+        }
+    }
+}
+
+private struct DisconnectNews: StageQuestion {
+    let session: SessionContext
+
+    func ask(_ hook: any DisconnectHook, _: inout Void) async throws -> ChainStep<Never> {
+        try await hook.disconnected(self.session)
+        return .next
     }
 }
