@@ -14,26 +14,82 @@ public enum ListenerRole: String, Hashable, Sendable, Codable, CaseIterable {
 
 /// What is known about the client while a hook runs.
 public struct SessionContext: Sendable {
+    /// Shared by all copies: a message's plugins are handed a hundred of them.
+    private final class Contents: Sendable {
+        let identifier: String
+        let clientAddress: IPAddress
+        let listener: String
+        let role: ListenerRole
+        let helloName: String?
+        let isRelayClient: Bool
+        let tls: TLSFacts?
+        let authenticatedIdentity: String?
+        let facts: Facts
+        let logger: Logger
+
+        init(
+            identifier: String,
+            clientAddress: IPAddress,
+            listener: String,
+            role: ListenerRole,
+            helloName: String?,
+            isRelayClient: Bool,
+            tls: TLSFacts?,
+            authenticatedIdentity: String?,
+            facts: Facts,
+            logger: Logger
+        ) {
+            self.identifier = identifier
+            self.clientAddress = clientAddress
+            self.listener = listener
+            self.role = role
+            self.helloName = helloName
+            self.isRelayClient = isRelayClient
+            self.tls = tls
+            self.authenticatedIdentity = authenticatedIdentity
+            self.facts = facts
+            self.logger = logger
+        }
+    }
+    private var contents: Contents
+
     /// Names the session in the log.
-    public let identifier: String
+    public var identifier: String { self.contents.identifier }
     /// The client's address.
-    public let clientAddress: IPAddress
+    public var clientAddress: IPAddress { self.contents.clientAddress }
     /// The listener's name in config.json.
-    public let listener: String
+    public var listener: String { self.contents.listener }
     /// The listener's role.
-    public let role: ListenerRole
-    /// The argument of HELO or EHLO; `nil` before it.
-    public var helloName: String?
+    public var role: ListenerRole { self.contents.role }
     /// Whether the client is in `relayNetworks`: it may send to any domain.
-    public let isRelayClient: Bool
+    public var isRelayClient: Bool { self.contents.isRelayClient }
     /// How the connection is encrypted; `nil` where it is not.
-    public let tls: TLSFacts?
+    public var tls: TLSFacts? { self.contents.tls }
     /// Whom the client has proved to be (RFC 4954); `nil` where it has not.
-    public let authenticatedIdentity: String?
+    public var authenticatedIdentity: String? { self.contents.authenticatedIdentity }
     /// Facts that plugins have stated about this session.
-    public let facts: Facts
+    public var facts: Facts { self.contents.facts }
     /// Logs with the session's metadata.
-    public let logger: Logger
+    public var logger: Logger { self.contents.logger }
+
+    /// The argument of HELO or EHLO; `nil` before it.
+    public var helloName: String? {
+        get { self.contents.helloName }
+        set {
+            self = SessionContext(
+                identifier: self.identifier,
+                clientAddress: self.clientAddress,
+                listener: self.listener,
+                role: self.role,
+                helloName: newValue,
+                isRelayClient: self.isRelayClient,
+                tls: self.tls,
+                authenticatedIdentity: self.authenticatedIdentity,
+                facts: self.facts,
+                logger: self.logger
+            )
+        }
+    }
 
     /// Joins the parts.
     public init(
@@ -48,27 +104,43 @@ public struct SessionContext: Sendable {
         facts: Facts,
         logger: Logger
     ) {
-        self.identifier = identifier
-        self.clientAddress = clientAddress
-        self.listener = listener
-        self.role = role
-        self.helloName = helloName
-        self.isRelayClient = isRelayClient
-        self.tls = tls
-        self.authenticatedIdentity = authenticatedIdentity
-        self.facts = facts
-        self.logger = logger
+        self.contents = Contents(
+            identifier: identifier,
+            clientAddress: clientAddress,
+            listener: listener,
+            role: role,
+            helloName: helloName,
+            isRelayClient: isRelayClient,
+            tls: tls,
+            authenticatedIdentity: authenticatedIdentity,
+            facts: facts,
+            logger: logger
+        )
     }
 }
 
 /// The open mail transaction, as the next plugin sees it after earlier edits.
 public struct TransactionContext: Sendable {
+    /// Shared by all copies.
+    private final class Contents: Sendable {
+        let envelope: Envelope
+        let queueIdentifier: String
+        let facts: Facts
+
+        init(envelope: Envelope, queueIdentifier: String, facts: Facts) {
+            self.envelope = envelope
+            self.queueIdentifier = queueIdentifier
+            self.facts = facts
+        }
+    }
+    private let contents: Contents
+
     /// Sender and recipients so far.
-    public let envelope: Envelope
+    public var envelope: Envelope { self.contents.envelope }
     /// The id that the message has, or will have, in the queue and the log.
-    public let queueIdentifier: String
+    public var queueIdentifier: String { self.contents.queueIdentifier }
     /// Facts that plugins have stated about this transaction, and so about its message.
-    public let facts: Facts
+    public var facts: Facts { self.contents.facts }
 
     /// Facts that plugins have stated about one recipient: from its RCPT on until the message is queued.
     ///
@@ -79,25 +151,35 @@ public struct TransactionContext: Sendable {
 
     /// Joins the parts.
     public init(envelope: Envelope, queueIdentifier: String, facts: Facts) {
-        self.envelope = envelope
-        self.queueIdentifier = queueIdentifier
-        self.facts = facts
+        self.contents = Contents(envelope: envelope, queueIdentifier: queueIdentifier, facts: facts)
     }
 }
 
 /// The message as the next plugin sees it after earlier edits.
 public struct MessageContext: Sendable {
+    /// Shared by all copies.
+    private final class Contents: Sendable {
+        let header: HeaderSection
+        let size: Int
+        let content: any MessageContent
+
+        init(header: HeaderSection, size: Int, content: any MessageContent) {
+            self.header = header
+            self.size = size
+            self.content = content
+        }
+    }
+    private let contents: Contents
+
     /// Header fields.
-    public let header: HeaderSection
+    public var header: HeaderSection { self.contents.header }
     /// Octets of the whole content, CRLFs counted, as RFC 1870 section 5 counts them.
-    public let size: Int
+    public var size: Int { self.contents.size }
     /// The content.
-    public let content: any MessageContent
+    public var content: any MessageContent { self.contents.content }
 
     /// Joins the parts.
     public init(header: HeaderSection, size: Int, content: any MessageContent) {
-        self.header = header
-        self.size = size
-        self.content = content
+        self.contents = Contents(header: header, size: size, content: content)
     }
 }

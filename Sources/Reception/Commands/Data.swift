@@ -38,11 +38,7 @@ extension SMTPSession {
             self.refuseContent(chunk, .temporaryFailure)  // nobody could be asked
             return nil
         }
-        let seen = TransactionContext(
-            envelope: envelope,
-            queueIdentifier: transaction.id.description,
-            facts: transaction.facts
-        )
+        let seen = transaction.context(envelope)
         let question = DataQuestion(transaction: seen, session: self.context)
         return self.ask(question, self.settings.hooks.data) { session, result in
             session.decide(chunk, result)

@@ -8,6 +8,7 @@ extension SMTPSession {
         case .reply(let reply):
             self.refuse(reply)
         case .askHooks:
+            self.contextChanged()
             guard !self.settings.hooks.hello.isEmpty else {
                 self.accept(hello)
                 return nil
@@ -32,16 +33,19 @@ extension SMTPSession {
         case .passed, .decided(.next, _), .decided(.accept, _):
             self.accept(hello)
         case .decided(.reject(let reply), _):
-            self.refuse(self.sequence.helloDecided(.refused(reply.withClass(.permanentFailure, else: .policyRefusal))))
+            self.refuseHello(reply.withClass(.permanentFailure, else: .policyRefusal))
         case .decided(.defer(let reply), _):
-            self.refuse(
-                self.sequence.helloDecided(.refused(reply.withClass(.transientFailure, else: .temporaryFailure)))
-            )
+            self.refuseHello(reply.withClass(.transientFailure, else: .temporaryFailure))
         case .decided(.disconnect(let reply), _):
             self.disconnect(with: reply)
         case .failed:
-            self.refuse(self.sequence.helloDecided(.refused(.temporaryFailure)))
+            self.refuseHello(.temporaryFailure)
         }
+    }
+
+    private func refuseHello(_ reply: Reply) {
+        self.refuse(self.sequence.helloDecided(.refused(reply)))
+        self.contextChanged()  // to what it was before
     }
 
     /// What the hub can do (RFC 5321 section 4.1.1.1): the extensions of RFC 1870, 2034, 2920, 3030, 3461, 6152, 6531,

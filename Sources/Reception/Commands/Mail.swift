@@ -59,11 +59,7 @@ extension SMTPSession {
     private func askAboutSender(_ envelope: Envelope, _ transaction: MailTransaction) -> Work? {
         let question = SenderQuestion(session: self.context)
         let state = SenderState(
-            seen: TransactionContext(
-                envelope: envelope,
-                queueIdentifier: transaction.id.description,
-                facts: transaction.facts
-            ),
+            seen: transaction.context(envelope),
             sizeLimit: transaction.sizeLimit
         )
         return self.ask(question, self.settings.hooks.sender, state) { session, result in

@@ -101,11 +101,7 @@ extension SMTPSession {
             self.refuseRecipient(mailbox, .temporaryFailure)  // nobody could be asked
             return nil
         }
-        let seen = TransactionContext(
-            envelope: envelope,
-            queueIdentifier: transaction.id.description,
-            facts: transaction.facts
-        )
+        let seen = transaction.context(envelope)
         let question = RecipientQuestion(transaction: seen, session: self.context)
         return self.ask(question, self.settings.hooks.recipient, state) { session, result in
             session.decide(mailbox, result)

@@ -75,6 +75,7 @@ extension SMTPSession {
             self.refuse(refusal)
             return nil
         }
+        self.contextChanged()
         self.tlsHandler = handler
         return .startTLS
     }

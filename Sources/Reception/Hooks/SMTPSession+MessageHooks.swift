@@ -17,7 +17,7 @@ struct MessageState: Sendable {
     var isChanged = false
     var isDiscarded = false
     var holdReason: String?
-    /// Made when a plugin was last asked; `nil` once the message has changed.
+    /// Made for plugins; `nil` once the message has changed.
     private var lastContext: MessageContext?
 
     init(message: ReceivedMessage, header: HeaderSection, headerLength: Int) {
@@ -26,13 +26,10 @@ struct MessageState: Sendable {
         self.headerLength = headerLength
     }
 
-    /// What the next plugin sees, kept for those behind it.
-    mutating func contextForHook() -> MessageContext {
-        if let context = self.lastContext { return context }
-        let context = self.context
-        self.lastContext = context
-        return context
-    }
+    /// What the next plugin sees: made for the first of several that see the same.
+    var contextForHook: MessageContext { self.lastContext ?? self.context }
+
+    mutating func prepareContext() { self.lastContext = self.contextForHook }
 
     /// What the next plugin sees.
     var context: MessageContext {
@@ -83,7 +80,9 @@ extension MessageState {
     fileprivate mutating func note(_ outcome: MessageOutcome) throws -> ChainStep<MessageOutcome> {
         switch outcome {
         case .next: return .next
-        case .change(let edits): for edit in edits { try self.apply(edit) }
+        case .change(let edits):
+            for edit in edits { try self.apply(edit) }
+            self.prepareContext()
         case .discard: self.isDiscarded = true
         case .hold(let reason): self.holdReason = reason
         case .accept, .reject, .defer, .disconnect: return .decided(outcome)
@@ -97,7 +96,7 @@ private struct HeaderQuestion: StageQuestion {
     let session: SessionContext
 
     func ask(_ hook: any HeaderHook, _ state: inout MessageState) async throws -> ChainStep<MessageOutcome> {
-        try state.note(try await hook.header(state.contextForHook(), self.transaction, self.session))
+        try state.note(try await hook.header(state.contextForHook, self.transaction, self.session))
     }
 }
 
@@ -106,7 +105,7 @@ private struct MessageQuestion: StageQuestion {
     let session: SessionContext
 
     func ask(_ hook: any MessageHook, _ state: inout MessageState) async throws -> ChainStep<MessageOutcome> {
-        try state.note(try await hook.message(state.contextForHook(), self.transaction, self.session))
+        try state.note(try await hook.message(state.contextForHook, self.transaction, self.session))
     }
 }
 
@@ -149,15 +148,12 @@ extension SMTPSession {
         do {
             state = try await self.opened(message)
             if self.listener.role == .submission { try self.complete(&state, transaction) }
+            state.prepareContext()
         } catch {
             self.logger.error("message cannot be read", metadata: ["error": "\(error)"])
             return .refused(.temporaryFailure)
         }
-        let seen = TransactionContext(
-            envelope: envelope,
-            queueIdentifier: transaction.id.description,
-            facts: transaction.facts
-        )
+        let seen = transaction.context(envelope)
         let (aboutHeader, about) = (
             HeaderQuestion(transaction: seen, session: self.context),
             MessageQuestion(transaction: seen, session: self.context)

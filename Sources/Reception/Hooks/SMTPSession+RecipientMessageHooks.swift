@@ -84,11 +84,7 @@ extension SMTPSession {
         guard !hooks.isEmpty else {
             return RecipientVerdicts(all: envelope.recipients.map { _ in RecipientVerdict() })
         }
-        let seen = TransactionContext(
-            envelope: envelope,
-            queueIdentifier: transaction.id.description,
-            facts: transaction.facts
-        )
+        let seen = transaction.context(envelope)
         var verdicts = RecipientVerdicts(all: [])
         for recipient in envelope.recipients {
             let opinion = RecipientOpinion(message: state)
@@ -128,6 +124,7 @@ private struct RecipientOpinion: Sendable {
         case .accept: return .decided(.ok)
         case .change(let edits):
             for edit in edits { try self.message.apply(edit) }
+            self.message.prepareContext()
             self.verdict.edits += edits
         case .discard: self.verdict.answer = .discarded
         case .hold(let reason): self.verdict.holdReason = reason
@@ -147,7 +144,7 @@ private struct RecipientMessageQuestion: StageQuestion {
         _ hook: any RecipientMessageHook,
         _ opinion: inout RecipientOpinion
     ) async throws -> ChainStep<Reply> {
-        let message = opinion.message.contextForHook()
+        let message = opinion.message.contextForHook
         return try opinion.note(
             try await hook.message(message, for: self.recipient, self.transaction, self.session)
         )

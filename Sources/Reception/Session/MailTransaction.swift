@@ -8,6 +8,8 @@ import SMTP
 struct MailTransaction {
     /// The id that the message will have.
     let id: QueueID
+    /// The same as text.
+    let identifier: String
     let facts = Facts()
     /// The most octets of content that listener, plugins and recipients allow.
     var sizeLimit: Int
@@ -45,8 +47,14 @@ struct MailTransaction {
     /// Whether the header section says `TLS-Required: No`.
     var saysTLSOptional = false
 
+    /// What plugins see of it.
+    func context(_ envelope: Envelope) -> TransactionContext {
+        TransactionContext(envelope: envelope, queueIdentifier: self.identifier, facts: self.facts)
+    }
+
     init(id: QueueID, sizeLimit: Int) {
         self.id = id
+        self.identifier = id.description
         self.sizeLimit = sizeLimit
     }
 }

@@ -22,7 +22,7 @@ extension SMTPSession {
             clientAddress: self.clientAddress,
             host: self.settings.host,
             transmission: self.transmissionType(hello, envelope),
-            identifier: transaction.id.description,
+            identifier: transaction.identifier,
             // Blind copies stay blind: only a message with one recipient names it (RFC 5321 section 7.2).
             recipient: onlyRecipient,
             date: DateTime(self.services.clock.now)

@@ -60,7 +60,7 @@ extension SMTPSession {
         }
         switch await self.store(plan, for: takers) {
         case .accepted(_, let envelope):
-            accepted = .queued(plan.transaction.id.description)
+            accepted = .queued(plan.transaction.identifier)
             queued = envelope
         case .refused(let reply), .disconnected(let reply): accepted = reply
         case .byRecipient: accepted = .temporaryFailure

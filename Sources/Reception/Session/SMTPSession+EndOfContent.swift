@@ -28,7 +28,7 @@ extension SMTPSession {
         self.sequence.transactionEnded()
         switch verdict {
         case .accepted(let size, let queued):
-            self.finalReply(.queued(transaction.id.description), count: transaction.acceptedRecipients)
+            self.finalReply(.queued(transaction.identifier), count: transaction.acceptedRecipients)
             await self.accepted(transaction, size, queued)
         case .refused(let reply):
             self.logRefused(transaction, envelope, reply)
@@ -52,7 +52,7 @@ extension SMTPSession {
         self.messages += 1
         self.idleCommands = 0
         self.note(.message)
-        let identifier = transaction.id.description
+        let identifier = transaction.identifier
         let count = queued.recipients.count
         self.tell(.messageAccepted(queueIdentifier: identifier, size: size, recipients: count))
         if count > 0 { await self.tellQueued(transaction, queued) }
@@ -201,11 +201,7 @@ extension SMTPSession {
     /// not go another way than the plugin would have chosen.
     private func routed(_ envelope: Envelope, _ transaction: MailTransaction) async -> Envelope? {
         guard !self.settings.hooks.route.isEmpty else { return envelope }
-        let seen = TransactionContext(
-            envelope: envelope,
-            queueIdentifier: transaction.id.description,
-            facts: transaction.facts
-        )
+        let seen = transaction.context(envelope)
         var routed = envelope
         for index in routed.recipients.indices {
             let recipient = routed.recipients[index]
@@ -222,11 +218,7 @@ extension SMTPSession {
     private func tellQueued(_ transaction: MailTransaction, _ envelope: Envelope) async {
         guard !self.settings.hooks.queued.isEmpty else { return }
         self.flush()  // the client need not wait for those who only watch
-        let seen = TransactionContext(
-            envelope: envelope,
-            queueIdentifier: transaction.id.description,
-            facts: transaction.facts
-        )
+        let seen = transaction.context(envelope)
         let news = QueuedNews(transaction: seen, size: transaction.size, session: self.context)
         await self.runner.tell(news, self.settings.hooks.queued)
     }

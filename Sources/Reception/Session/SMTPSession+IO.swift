@@ -78,6 +78,7 @@ extension SMTPSession {
     func end(with reply: Reply) {
         self.reply(reply)
         self.sequence.close()
+        self.contextChanged()
         self.isClosing = true
     }
 

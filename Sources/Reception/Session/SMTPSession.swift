@@ -377,9 +377,12 @@ package actor SMTPSession {
         then: @escaping @Sendable (isolated SMTPSession, ChainResult<Void, Question.Outcome>) -> Work?
     ) -> Work? where Question.State == Void { self.ask(question, hooks, (), then: then) }
 
+    /// Something that plugins see of the session has changed: its properties below notice by themselves, the client's name does not.
+    func contextChanged() { self.lastContext = nil }
+
     /// What plugins see of the session.
     var context: SessionContext {
-        if let context = self.lastContext, context.helloName == self.sequence.hello?.name { return context }
+        if let context = self.lastContext { return context }
         let context = SessionContext(
             identifier: self.identifier,
             clientAddress: self.clientAddress,
