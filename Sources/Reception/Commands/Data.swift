@@ -34,11 +34,10 @@ extension SMTPSession {
             self.beginContent(chunk)
             return nil
         }
-        guard let transaction = self.transaction, let envelope = self.sequence.envelope else {
+        guard let envelope = self.sequence.envelope, let seen = self.transaction?.context(envelope) else {
             self.refuseContent(chunk, .temporaryFailure)  // nobody could be asked
             return nil
         }
-        let seen = transaction.context(envelope)
         let question = DataQuestion(transaction: seen, session: self.context)
         return self.ask(question, self.settings.hooks.data) { session, result in
             session.decide(chunk, result)

@@ -97,11 +97,10 @@ extension SMTPSession {
             self.take(state, as: mailbox)
             return nil
         }
-        guard let transaction = self.transaction, let envelope = self.sequence.envelope else {
+        guard let envelope = self.sequence.envelope, let seen = self.transaction?.context(envelope) else {
             self.refuseRecipient(mailbox, .temporaryFailure)  // nobody could be asked
             return nil
         }
-        let seen = transaction.context(envelope)
         let question = RecipientQuestion(transaction: seen, session: self.context)
         return self.ask(question, self.settings.hooks.recipient, state) { session, result in
             session.decide(mailbox, result)

@@ -5,26 +5,50 @@ import NIOCore
 import SMTP
 
 /// A message while header and message hooks look at it.
+///
+/// A chain copies its state, and so the state copies little.
 struct MessageState: Sendable {
-    /// As received.
-    let message: ReceivedMessage
-    /// With the edits so far.
-    var header: HeaderSection
-    /// Octets of the header section as received, the empty line included.
-    let headerLength: Int
-    /// The body that a plugin put in place of the received one.
-    var body: ByteBuffer?
-    var isChanged = false
+    private final class Received: Sendable {
+        let message: ReceivedMessage
+        let header: HeaderSection
+        let headerLength: Int
+
+        init(message: ReceivedMessage, header: HeaderSection, headerLength: Int) {
+            self.message = message
+            self.header = header
+            self.headerLength = headerLength
+        }
+    }
+    private final class Edited: Sendable {
+        let header: HeaderSection
+        /// What a plugin put in place of the received body.
+        let body: ByteBuffer?
+
+        init(header: HeaderSection, body: ByteBuffer?) {
+            self.header = header
+            self.body = body
+        }
+    }
+    private let received: Received
+    private var edited: Edited?
     var isDiscarded = false
     var holdReason: String?
     /// Made for plugins; `nil` once the message has changed.
     private var lastContext: MessageContext?
 
     init(message: ReceivedMessage, header: HeaderSection, headerLength: Int) {
-        self.message = message
-        self.header = header
-        self.headerLength = headerLength
+        self.received = Received(message: message, header: header, headerLength: headerLength)
     }
+
+    /// As received.
+    var message: ReceivedMessage { self.received.message }
+    /// Octets of the header section as received, the empty line included.
+    var headerLength: Int { self.received.headerLength }
+    var isChanged: Bool { self.edited != nil }
+    /// With the edits so far.
+    var header: HeaderSection { self.edited?.header ?? self.received.header }
+    /// The body that a plugin put in place of the received one.
+    var body: ByteBuffer? { self.edited?.body }
 
     /// What the next plugin sees: made for the first of several that see the same.
     var contextForHook: MessageContext { self.lastContext ?? self.context }
@@ -45,10 +69,13 @@ struct MessageState: Sendable {
     mutating func apply(_ edit: MessageEdit) throws {
         self.lastContext = nil
         switch edit {
-        case .header(let edit): try self.header.apply(edit)
-        case .replaceBody(let bytes): self.body = ByteBuffer(bytes: bytes)
+        case .header(let edit):
+            var header = self.header
+            try header.apply(edit)
+            self.edited = Edited(header: header, body: self.body)
+        case .replaceBody(let bytes):
+            self.edited = Edited(header: self.header, body: ByteBuffer(bytes: bytes))
         }
-        self.isChanged = true
     }
 
     /// The message to store: the received one, or a new one written with the edits; the received one stays as it is.
@@ -141,7 +168,7 @@ extension SMTPSession {
     /// Asks the header hooks, then the message hooks.
     func askAboutMessage(
         _ message: ReceivedMessage,
-        _ envelope: Envelope,
+        _ seen: TransactionContext,
         _ transaction: MailTransaction
     ) async -> MessageAnswer {
         var state: MessageState
@@ -153,7 +180,6 @@ extension SMTPSession {
             self.logger.error("message cannot be read", metadata: ["error": "\(error)"])
             return .refused(.temporaryFailure)
         }
-        let seen = transaction.context(envelope)
         let (aboutHeader, about) = (
             HeaderQuestion(transaction: seen, session: self.context),
             MessageQuestion(transaction: seen, session: self.context)

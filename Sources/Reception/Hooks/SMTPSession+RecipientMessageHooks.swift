@@ -16,6 +16,9 @@ struct RecipientVerdict: Sendable {
     /// Changes for this recipient alone.
     var edits: [MessageEdit] = []
     var holdReason: String?
+
+    /// Taken as it is.
+    var isPlain: Bool { self.answer == .taken && self.edits.isEmpty && self.holdReason == nil }
 }
 
 /// The verdicts of all recipients, and what they mean for a client that gets one reply, or one for each RCPT.
@@ -78,13 +81,12 @@ extension SMTPSession {
     func askAboutRecipients(
         _ state: MessageState,
         _ envelope: Envelope,
-        _ transaction: MailTransaction
+        _ seen: TransactionContext
     ) async -> RecipientVerdicts {
         let hooks = self.settings.hooks.recipientMessage
         guard !hooks.isEmpty else {
             return RecipientVerdicts(all: envelope.recipients.map { _ in RecipientVerdict() })
         }
-        let seen = transaction.context(envelope)
         var verdicts = RecipientVerdicts(all: [])
         for recipient in envelope.recipients {
             let opinion = RecipientOpinion(message: state)

@@ -26,6 +26,9 @@ extension SMTPSession {
             self.verdicts = verdicts
         }
 
+        /// Whether nobody wants anything changed, or has anything against the message.
+        var isForAllAsReceived: Bool { !self.state.isChanged && self.verdicts.all.allSatisfy(\.isPlain) }
+
         var holdReason: String? { self.state.holdReason ?? self.transaction.holdReason }
     }
 

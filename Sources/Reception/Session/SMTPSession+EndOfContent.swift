@@ -114,27 +114,30 @@ extension SMTPSession {
         var envelope = given
         // The parameter outweighs the field (RFC 8689 section 4.1).
         if transaction.saysTLSOptional, envelope.tlsRequirement == nil { envelope.tlsRequirement = .optional }
+        let seen = transaction.context(envelope)
         guard self.settings.hooks.wantsMessages || self.listener.role == .submission else {
             if transaction.isDiscarded || envelope.recipients.isEmpty {
                 return await self.discard(message, envelope, transaction)
             }
-            guard let routed = await self.routed(envelope, transaction) else {
+            guard let routed = await self.routed(envelope, seen) else {
                 await message.discard()
                 return .refused(.temporaryFailure)
             }
             return await self.store(message, routed, transaction, transaction.holdReason)
         }
-        switch await self.askAboutMessage(message, envelope, transaction) {
+        switch await self.askAboutMessage(message, seen, transaction) {
         case .taken(let state):
             if transaction.isDiscarded || state.isDiscarded || envelope.recipients.isEmpty {
                 return await self.discard(message, envelope, transaction)
             }
-            let verdicts = await self.askAboutRecipients(state, envelope, transaction)
-            guard let routed = await self.routed(envelope, transaction) else {
+            let verdicts = await self.askAboutRecipients(state, envelope, seen)
+            guard let routed = await self.routed(envelope, seen) else {
                 await message.discard()
                 return .refused(.temporaryFailure)
             }
-            return await self.settle(CopyPlan(state, routed, transaction, verdicts))
+            let plan = CopyPlan(state, routed, transaction, verdicts)
+            guard plan.isForAllAsReceived, self.listener.role != .lmtp else { return await self.settle(plan) }
+            return await self.store(message, routed, transaction, plan.holdReason)
         case .refused(let reply):
             await message.discard()
             return .refused(reply)
@@ -164,22 +167,21 @@ extension SMTPSession {
         _ transaction: MailTransaction,
         _ holdReason: String?
     ) async -> MessageVerdict {
+        let new = NewMessage(
+            id: transaction.id,
+            envelope: envelope.withoutRepetitions,
+            content: message.content,
+            arrival: self.services.clock.now,
+            holdReason: holdReason
+        )
         do {
-            try await self.services.intake.accept(
-                NewMessage(
-                    id: transaction.id,
-                    envelope: envelope.withoutRepetitions,
-                    content: message.content,
-                    arrival: self.services.clock.now,
-                    holdReason: holdReason
-                )
-            )
+            try await self.services.intake.accept(new)
         } catch {
             await message.discard()
             return .refused(self.reply(to: error))
         }
-        self.logAccepted("message accepted", transaction.id, envelope, transaction)
-        return .accepted(size: transaction.size, queued: envelope)
+        self.logAccepted("message accepted", transaction.id, new.envelope, transaction)
+        return .accepted(size: transaction.size, queued: new.envelope)
     }
 
     func logAccepted(
@@ -199,9 +201,8 @@ extension SMTPSession {
 
     /// The envelope with the routes that plugins chose; `nil` where one has failed whose failure is to defer the message: it must
     /// not go another way than the plugin would have chosen.
-    private func routed(_ envelope: Envelope, _ transaction: MailTransaction) async -> Envelope? {
+    private func routed(_ envelope: Envelope, _ seen: TransactionContext) async -> Envelope? {
         guard !self.settings.hooks.route.isEmpty else { return envelope }
-        let seen = transaction.context(envelope)
         var routed = envelope
         for index in routed.recipients.indices {
             let recipient = routed.recipients[index]
